@@ -33,6 +33,7 @@ CALIBRATORS = MappingProxyType(
         "dirichlet": "dirichlet:DirichletCalibrator",
     }
 )
+# Parts of errors about a file calibrator.json: what is expected, and what the user can do.
 EXPECTED = "what `calibrate` wrote (docs/tutorials/saved-maps.md)"
 FIX = "fit it again: dense-calibration calibrate"
 

@@ -1,4 +1,4 @@
-"""Finished runs by their names."""
+"""Finished runs of experiments, found by their names, for predictions and exports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ FORM = (
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run whose networks and fitted values are present and current."""
+    """A run whose networks and fitted values are present and current.
+
+    Attributes:
+        experiment: the experiment, with the jobs of all its runs.
+        method: name of the run's method in the experiment.
+    """
 
     experiment: ExperimentGraph
     method: str
@@ -38,7 +43,10 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The job that evaluates the run; its inputs and parameters cover what predictions need."""
+        """The job that evaluates the run.
+
+        Its inputs and parameters are all that a prediction needs.
+        """
         return self.experiment.evaluation(self.method, self.seed)
 
     @property

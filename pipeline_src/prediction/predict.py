@@ -24,7 +24,7 @@ from pipeline_src.training.posthoc import PostHoc
 class Predictor:
     """One trained network, or several networks, and the post-hoc method that uses them.
 
-    Args:
+    Attributes:
         networks: the network of a run, or the networks of all seeds for an ensemble.
         method: maps logits to probabilities; the default applies sigmoid or softmax to one network.
         seed: key of the method's random draws.
