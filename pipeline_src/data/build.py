@@ -1,6 +1,7 @@
 """The writer of stores: folders with the images and masks of a split, decoded and resized once.
 
-It is separate from the reader, `store`: training does not depend on code that unpacks archives.
+The module `store` reads them. It is a module of its own, so that training does not depend on code
+that unpacks archives.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def build(
     root = sources.open_root(located, unpacked)
     masks = create_masks(entry, located.layout)
     info = {"schema": SCHEMA, "part": split.model_dump(exclude_none=True), "size": size}
-    if label is not None:  # masks are ignored
+    if label is not None:  # every pixel has this label, whatever the masks show
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     elif entry.classes:
         info["classes"] = len(entry.classes)

@@ -63,7 +63,7 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
 
 
 def tasks() -> dict[str, str]:
-    """Return the heading of each task, under which lists of datasets group them, by its name.
+    """Return the headings by task, under which lists of datasets show the datasets of a task.
 
     Salient objects, the task of the paper, come first.
     """
@@ -90,7 +90,9 @@ def check_splits(entries: Mapping[str, Entry], splits: Mapping[str, tuple[Split,
     """Check that datasets and splits exist, and that one network fits all of them.
 
     Args:
-        splits: split and role (train, val, id, shifted or ood) by name.
+        entries: all datasets by name.
+        splits: split and role (train, val, id, shifted or ood) of each split of an experiment by
+            its name.
 
     Raises:
         UserError: an unknown dataset or split; datasets with different classes; images without an

@@ -19,7 +19,7 @@ from pipeline_src.validation import LONGEST, Count, Strict
 
 GROUPS_FILE = ".csv"  # suffix of `groups` if it names a file
 MAX_PIXELS = 178_956_970  # Pillow's limit
-BACKGROUND = "background"  # the class of id 0 of pixels that show no object
+BACKGROUND = "background"  # a class 0 of this name is right on pixels that show no object
 
 
 def _as_tuple(value: Any) -> Any:
@@ -28,7 +28,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def check_groups(groups: str) -> str:
-    """Return `groups` of a dataset unchanged, which tells which images are not independent.
+    """Return `groups` of a dataset, which tells which images are not independent, after a check.
 
     Raises:
         ValueError: it is neither a csv file nor a regular expression with one group in brackets.
@@ -76,12 +76,15 @@ class Split(Strict):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        """Return a split as a mapping: name lists may stand in place of {names: ...}."""
+        """Return a split as a mapping: YAML may have the name lists in place of {names: lists}."""
         return {"names": value} if isinstance(value, str | list | tuple) else value
 
     @model_validator(mode="after")
     def _one_form(self) -> Split:
-        """Return the split after checking that it has one form: names, a folder, or a share."""
+        """Return the split after checking that it has one form: names, a folder, or `of`.
+
+        `of` needs `fraction` for a share of that split, or `without` for its rest.
+        """
         if bool(self.names) + (self.folder is not None) + (self.of is not None) != 1:
             raise ValueError("give a list of names, `folder`, or `of`")
         is_share = self.fraction is not None or self.without is not None
@@ -167,7 +170,7 @@ class Source(Layout):
 
     @property
     def label(self) -> str:
-        """The files or folders of the source, as messages name them."""
+        """The names of the source's archives or folders, as messages show them."""
         if self.generator:
             return "the generator"
         if self.archive:
@@ -177,9 +180,9 @@ class Source(Layout):
 
     @property
     def description(self) -> str:
-        """The files or folders of the source, the number of images, and the authors' page.
+        """The source's archives or folders, the number of images, and the authors' page.
 
-        Messages tell users by it what to get.
+        Messages show it to users, who have to get the files.
         """
         text = self.label
         if self.count:
@@ -275,7 +278,7 @@ class Entry(Source):
 
     @property
     def generated(self) -> bool:
-        """Whether the dataset is synthetic."""
+        """Whether the images of a source of the dataset are synthetic."""
         return any(source.generator for source in self.sources.values())
 
     def layout(self, source: Source) -> Layout:

@@ -1,9 +1,10 @@
 """Groups of images that are not independent, such as frames of a video.
 
-`groups` is a regular expression with one group in brackets, searched in an image's stem (images
-with the same text there belong together), or the name of a csv file with the columns `id` (the
-stem) and `group`. An image that the file does not name is a group of its own. The stem of a saved
-map includes its folders below `--pred`.
+A user's setting `groups` names the group of each image in one of two forms. It is a regular
+expression, whose part in brackets matches the name of the group in the image's stem (the file name
+without suffix). Or it is the name of a csv file with the columns `id` (the stem) and `group`; an
+image that the file does not name is a group of its own. The stem of a saved map includes its
+folders below `--pred`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed, read_bytes, reading
 
 COLUMNS = ["id", "group"]
-GroupName = str | tuple[str]  # a tuple holds the stem of an image that belongs to no other
+# The name of a group. An image without a group has a tuple with its stem in place of a name, which
+# is never equal to the name of a group.
+GroupName = str | tuple[str]
 
 
 def find(groups: str, data_root: Path | None) -> Path | None:
@@ -47,11 +50,11 @@ def find(groups: str, data_root: Path | None) -> Path | None:
     return path
 
 
-def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[GroupName]:
+def names(stems: Sequence[str], groups: str, file: Path | None = None) -> list[GroupName]:
     """Return the name of the group of each image; a tuple of its stem if it has no group.
 
     Args:
-        ids: stems of the images; stems of saved maps include their folders.
+        stems: stems of the images; stems of saved maps include their folders.
         groups: a regular expression whose brackets match the name of the group, or a csv file.
         file: the path of the csv file (`find`), None for a regular expression.
 
@@ -59,37 +62,38 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
         UserError: images that the pattern does not fit; a file of another form, or one that names
             none of the images.
     """
-    by_stem = _matched(ids, groups) if file is None else _read(file, ids)
-    return [by_stem.get(stem, (stem,)) for stem in ids]
+    by_stem = _matched(stems, groups) if file is None else _read(file, stems)
+    return [by_stem.get(stem, (stem,)) for stem in stems]
 
 
-def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
+def numbers_of_stems(stems: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
     """Return the number of the group of each image, (N,) int64 from 0 in the order of occurrence.
 
     Args:
-        ids: stems of the N images.
+        stems: stems of the N images.
         groups: a regular expression or the name of a csv file, whose path is `file`.
     """
     numbers: dict[GroupName, int] = {}
-    found = [numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)]
+    # A group that occurs for the first time gets the next number.
+    found = [numbers.setdefault(name, len(numbers)) for name in names(stems, groups, file)]
     return np.array(found, np.int64)
 
 
-def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return the number of the group of each sample, (N,) int64 from 0 in the order of occurrence.
+def numbers_of_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
+    """Return what `numbers_of_stems` returns, for images given by sample ids in place of stems.
 
     Args:
-        ids: sample ids, "<set>/<stem>"; groups are defined by stems.
+        ids: sample ids of the N images, "<set>/<stem>".
         groups: a regular expression or the name of a csv file, whose path is `file`.
     """
-    return number([name.rpartition("/")[2] for name in ids], groups, file)
+    return numbers_of_stems([name.rpartition("/")[2] for name in ids], groups, file)
 
 
 def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
     """Return a line of text for each pair of splits that share groups of dependent images.
 
-    A network that was trained on frames of a video knows its other frames. Test splits may share
-    groups with each other.
+    One split of the pair is "train" or "val": a network that was trained on frames of a video knows
+    the other frames of this video. Two test splits may share groups.
 
     Args:
         splits: the group of each image, by split; a tuple for an image without a group.
@@ -106,15 +110,15 @@ def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
     return lines
 
 
-def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
-    """Return the group of each stem, the text that the pattern's brackets match.
+def _matched(stems: Sequence[str], pattern: str) -> dict[str, str]:
+    """Return the group by stem of images: the text that the pattern's brackets match in the stem.
 
     Raises:
         UserError: images that the pattern does not match.
     """
     by_stem = {}
     unmatched = []
-    for stem in ids:
+    for stem in stems:
         match = re.search(pattern, stem)
         if match and match[1]:
             by_stem[stem] = match[1]
@@ -129,17 +133,54 @@ def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
     return by_stem
 
 
-def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
-    """Return the group of each stem in a csv file with the columns id and group.
+def _read(file: Path, stems: Sequence[str]) -> dict[str, str]:
+    """Return the group by stem from a csv file with the columns id and group.
 
     Lines that start with # are skipped.
 
     Args:
-        ids: stems of the images; the file has to name some of them.
+        stems: stems of the images; the file has to name some of them.
 
     Raises:
-        UserError: the file is unreadable or has another form, names an image twice, or names images
-            otherwise than `ids` does.
+        UserError: the file is unreadable or has another form, names an image twice, names none of
+            the images, or names an image without its folders.
+    """
+    rows = _read_rows(file)
+    by_stem = dict(rows)
+    repeated = [stem for stem, count in Counter(row[0] for row in rows).items() if count > 1]
+    if repeated:
+        raise UserError(
+            f"the file of groups {file} names images more than once",
+            found=listed(repeated),
+            expected="a row per image",
+        )
+    # Stems of saved maps have folders: a file without folders would silently name none of them.
+    known = set(stems)
+    for stem in stems:
+        name = stem.rpartition("/")[2]
+        # A name that is itself the stem of an image names that image.
+        if stem not in by_stem and name in by_stem and name not in known:
+            raise UserError(
+                f"the file of groups {file} names images without their folders",
+                found=f"{name}, and the image {stem}",
+                expected="names of images with the folders below --pred",
+            )
+    if stems and by_stem.keys().isdisjoint(stems):
+        raise UserError(
+            f"the file of groups {file} names none of the images",
+            found=f"{next(iter(by_stem))} in the file, {stems[0]} among the images",
+            expected="names of images without suffix",
+        )
+    return by_stem
+
+
+def _read_rows(file: Path) -> list[list[str]]:
+    """Return the rows of a csv file with the columns id and group, each of two texts.
+
+    Lines that start with # are skipped.
+
+    Raises:
+        UserError: the file is unreadable, or has no row, an empty cell or other columns.
     """
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
@@ -152,28 +193,4 @@ def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
             found=",".join(header) if header != COLUMNS else listed(bad) or "no row",
             expected=f"the line {','.join(COLUMNS)}, then a row per image",
         )
-    by_stem = dict(table[1:])
-    repeated = [stem for stem, rows in Counter(row[0] for row in table[1:]).items() if rows > 1]
-    if repeated:
-        raise UserError(
-            f"the file of groups {file} names images more than once",
-            found=listed(repeated),
-            expected="a row per image",
-        )
-    # Stems of saved maps have folders: a file without folders would silently name none of them.
-    named = set(ids)
-    for stem in ids:
-        name = stem.rpartition("/")[2]
-        if stem not in by_stem and name in by_stem and name not in named:
-            raise UserError(
-                f"the file of groups {file} names images without their folders",
-                found=f"{name}, and the image {stem}",
-                expected="names of images with the folders below --pred",
-            )
-    if ids and by_stem.keys().isdisjoint(ids):
-        raise UserError(
-            f"the file of groups {file} names none of the images",
-            found=f"{next(iter(by_stem))} in the file, {ids[0]} among the images",
-            expected="names of images without suffix",
-        )
-    return by_stem
+    return table[1:]

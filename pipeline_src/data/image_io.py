@@ -25,9 +25,11 @@ with contextlib.suppress(ModuleNotFoundError):
 
 JPEG = b"\xff\xd8"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-Image.MAX_IMAGE_PIXELS = None  # `check_pixels` has a limit that a key raises
+# No limit of Pillow: `check_pixels` has one, which `max_pixels` of a dataset raises.
+Image.MAX_IMAGE_PIXELS = None
 
-# The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
+# A mask is grey if the channels of no pixel differ by more. They differ a little in grey masks that
+# were saved as JPEG, and a lot in colored masks.
 GREY_SPREAD = 16
 
 
@@ -35,8 +37,9 @@ class UnreadableImageError(ValueError):
     """An image file cannot be used.
 
     Attributes:
-        problem: what is wrong, as the end of a sentence that begins with the file's name.
-        fix: what its user can do.
+        problem: what is wrong, as the end of a sentence that begins with the file's name, such as
+            "is cut off".
+        fix: what the user can do.
     """
 
     def __init__(self, problem: str, fix: str = "get the file again"):
@@ -136,7 +139,7 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
             )
         palette = palette_indices(data)
         values = _grey(data) if palette is None else palette
-        # One value is the object: such a mask has no soft edges.
+        # Only one value is the object, so such a mask has no soft edges.
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
     values = _grey(data)
     # Values up to 2 were saved as class ids, so none would be above 127, an object.

@@ -1,6 +1,6 @@
-"""The samples of a dataset and its problems: tables that `prepare` writes and later steps read.
+"""The samples of a dataset, and problems with its files: csv tables that `prepare` writes.
 
-A sample is an image with its mask.
+A sample is an image with its mask. Later steps read the tables, and choose the samples of a split.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Problem(NamedTuple):
         return f"{self.file}: {self.problem}; {self.fix}"
 
 
-# The type of each column of manifest.csv. The cell of `splits` is a text.
+# The type of each column of manifest.csv. The cell of `splits` is a text, which `_row` reads.
 TYPES = get_type_hints(Row) | {"splits": str}
 
 

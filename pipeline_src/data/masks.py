@@ -1,4 +1,8 @@
-"""The two kinds of masks: grey masks of one object, and masks of class ids."""
+"""The two kinds of masks: grey masks of one object, and masks of class ids.
+
+Each kind has a reader: it checks the masks of a dataset, and decodes them for a store of
+preprocessed images.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.labels import IGNORED
 
-# Share of object pixels from which a mask looks inverted. Of DUTS-TR, 2 % of the masks have more.
+# Share of object pixels above which a mask looks inverted. 2 % of the masks of DUTS-TR have more.
 LARGE = 0.6
 
 
@@ -39,14 +43,14 @@ def create_masks(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
 class ObjectMasks:
     """A reader of masks of one object: 0 background, 255 object, greys for soft edges.
 
-    The layout may give another value of the object, `foreground`.
+    `foreground` of the layout may be another value of the object: then all others are background.
     """
 
     def __init__(self, layout: Layout):
         self.layout = layout
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Return the shape (H, W) of a mask file, the bytes `data`, after decoding it.
+        """Return the shape (H, W) of a mask, decoded from `data`, the bytes of its file.
 
         Also fills in its row: `foreground`, the share of pixels above 127, and `grey`, the number
         of pixels that are neither 0 nor 255.
@@ -60,9 +64,10 @@ class ObjectMasks:
         return mask.shape
 
     def problems(self, rows: Sequence[Row]) -> list[Problem]:
-        """Return one problem if no mask shows an object: `foreground` is probably wrong.
+        """Return a problem if no mask shows an object, because `foreground` is probably wrong.
 
-        There is none if some image has no mask, because the dataset may have no objects.
+        The list is empty if a mask shows an object, or if some image has no mask: then the dataset
+        may have no objects.
         """
         if not rows or any(row.foreground or not row.mask for row in rows):
             return []
@@ -73,14 +78,15 @@ class ObjectMasks:
         return [Problem(" or ".join(self.layout.masks), "no mask has an object", fix)]
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Return facts and warnings about the masks of a dataset, one text each.
+        """Return texts about the masks of a dataset: inverted masks, grey pixels and empty masks.
 
-        They are about masks that look inverted, grey pixels and empty masks.
+        Each text is a sentence; a warning starts with WARNING.
         """
         notes = []
         large = sum(row.foreground > LARGE for row in rows)
         if 2 * large > len(rows):  # most masks
-            # An inverted mask of 0 and 255 has its object at 0; of other values it is not known.
+            # In an inverted mask of 0 and 255 the object is 0. Other values only the user knows: N
+            # stands for one.
             value = 0 if self.layout.foreground is None else "N"
             notes.append(
                 f"WARNING: in {large:,} of {len(rows):,} masks the object covers more than "
@@ -97,7 +103,7 @@ class ObjectMasks:
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
-        """Return a mask file in the two sizes that a store holds: (size, size) and its own."""
+        """Return a mask file, the bytes `data`, decoded at `size` x `size` and at its own size."""
         mask = image_io.decode_mask(data, self.layout.foreground)
         labels = (mask > 127).astype(np.uint8)
         return StoredMask(image_io.resize(mask, size), labels, _grey(mask))
@@ -119,7 +125,7 @@ class ClassMasks:
         self.pixels_of_id = np.zeros(IGNORED + 1, np.int64)  # of all masks read so far
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Return the shape (H, W) of a mask file, the bytes `data`, after decoding it.
+        """Return the shape (H, W) of a mask, decoded from `data`, the bytes of its file.
 
         Also sets its row's `foreground`, the share of pixels that are not void, and counts the
         pixels of each class id for `notes`.
@@ -137,7 +143,7 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Return a line for each class that no mask shows, of all that `inspect` read."""
+        """Return a text for each class that none of the masks shows that `inspect` has read."""
         notes = []
         for number, name in enumerate(self.entry.classes):
             if not self.pixels_of_id[number]:
@@ -145,7 +151,7 @@ class ClassMasks:
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
-        """Return a mask file in the two sizes that a store holds: (size, size) and its own.
+        """Return a mask file, the bytes `data`, decoded at `size` x `size` and at its own size.
 
         Class ids are resized by the nearest pixel, and no pixel is grey.
         """

@@ -1,7 +1,7 @@
 """Object-free crops of images (null images), all background like the texture test sets.
 
-On these crops, methods that perturb labels, as `aslp_groups`, learn how overconfident a network is
-without an object.
+The method `aslp_groups` trains on such crops, and learns from those of the validation images how
+overconfident the network is where there is no object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 
 SMALLEST = 1 / 8  # side of the smallest crop, as a share of the image's side
-MARK = " null"  # end of the ids of crops, by which validation counts crops apart from images
+CROP_SUFFIX = " null"  # end of the ids of crops, by which validation counts them apart from images
 
 
 class NullImages(Store):
@@ -35,7 +35,8 @@ class NullImages(Store):
         The labels of a crop have the square's size in the original image.
         """
         self._store = store
-        self._squares: list[tuple[int, int, int, int]] = []  # image, top, left and side
+        # For each crop: the number of its image, and top, left and side of the square in pixels.
+        self._squares: list[tuple[int, int, int, int]] = []
         self.info = {}
         self.index = []
         for number, mask in enumerate(store.masks):
@@ -45,7 +46,7 @@ class NullImages(Store):
                 height = ceil(row.height * (side / store.size))
                 width = ceil(row.width * (side / store.size))
                 self.index.append(
-                    row._replace(id=f"{row.id}{MARK}", height=height, width=width, grey=0)
+                    row._replace(id=f"{row.id}{CROP_SUFFIX}", height=height, width=width, grey=0)
                 )
                 self._squares.append((number, top, left, side))
         if not self.index:
@@ -76,9 +77,12 @@ class NullImages(Store):
 
 
 def largest_square(free: np.ndarray) -> tuple[int, int, int]:
-    """Return top, left and side of the largest all-True square of odd side in (H, W) bool.
+    """Return top, left and side of the largest square of an odd side in which `free` is True.
 
-    The side is 0 if nothing is True. An odd side, because the square is found by its center.
+    The side is odd because the square is found by its center pixel. It is 0 if nothing is True.
+
+    Args:
+        free: (H, W) bool.
     """
     # A pixel whose nearest pixel that is not free has the chessboard distance d is the center of a
     # free square of side 2 d - 1. Padding makes the border not free, and shifts all places by 1.

@@ -1,4 +1,8 @@
-"""Files of a dataset: found in the user's folders, paired by name, and name lists."""
+"""The files of a dataset: found in the user's folders, and images paired with masks by name.
+
+A name list, which this module also finds and reads, is a text file that names the images of a
+split.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,10 @@ LISTS = Path(__file__).parent / "lists"  # name lists that come with the package
 
 
 def find_path(name: str | PurePath, *folders: Path) -> Path | None:
-    """Return a file or folder in the first of `folders`, or the working folder, that has it."""
+    """Return the path of a file or folder in the first folder that has it, or None.
+
+    The folders are `folders`, then the working folder.
+    """
     for folder in (*folders, Path()):
         path = folder / Path(name).expanduser()
         if path.exists():
@@ -66,7 +73,8 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
 
     The stem is a file's name without suffix and the fixed part of its pattern. A file that matches
     the patterns of images and masks (`*.png`, `*_mask.png`) is a mask. Sets out of distribution
-    need no masks.
+    (`ood`) need no masks. With `skip_unmasked`, an image without a mask is no problem, and has no
+    row.
 
     Args:
         layout: the folders of images and masks, with or without a pattern.
@@ -179,7 +187,10 @@ def _hidden(name: str) -> bool:
 
 
 def _ends(path: PurePosixPath, folder: PurePath) -> bool:
-    """Return whether the last names of `path` are `folder`, in which a * stands for any text."""
+    """Return whether `path` ends with `folder`, in which a * stands for any text but a slash.
+
+    Whole names of folders are compared.
+    """
     pattern = re.escape(composed(str(folder))).replace(r"\*", "[^/]*")
     return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
 

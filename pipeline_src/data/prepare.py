@@ -1,4 +1,6 @@
-"""The preparation of a dataset: unpacked, paired, every file verified, and all samples listed."""
+"""The preparation of a dataset: it is unpacked, its images and masks are paired, every file is
+verified, and all samples are listed.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,10 @@ from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# Correlation of thumbnails above which images are near-copies: often higher between frames of a
-# video, hardly ever between photos.
+# Two images are near-copies if the correlation of their thumbnails is higher. It often is between
+# frames of a video, and hardly ever between photos.
 NEAR = 0.97
-NEAR_SHARE = 0.05  # share of near-copies in a drawn split from which they are reported
+NEAR_SHARE = 0.05  # a drawn split with a larger share of near-copies is reported
 
 
 def prepare(
@@ -43,7 +45,8 @@ def prepare(
 ) -> dict[str, Any]:
     """Write the list of a dataset's samples, and return the content of summary.json.
 
-    The dataset is unpacked (or drawn), images and masks are paired, and every file is verified.
+    The dataset is unpacked (or drawn by its generator), images and masks are paired, every file is
+    verified, and the samples of each split are found.
 
     Args:
         data_root: the user's folder of downloads.
@@ -56,11 +59,14 @@ def prepare(
         UserError: no source, a wrong archive, no usable sample, or (under "fail") problems, all at
             once. Then problems.csv is written, and manifest.csv and summary.json are not.
     """
+    # Find or unpack the files.
     located = sources.locate(entry, data_root, unpacked)
     source = located.source
     root = sources.open_root(located, unpacked)
     # Files of a user's folder have no digests yet: the verifier computes them.
     digests = checked_digests(root) if located.root is None else {}
+
+    # Pair images with masks, and verify each pair.
     pairs, problems = pair_files(entry, located.layout, root)
     where = f"source {located.key} ({source.label})"
     log.info("%s: %s, verifying %s images", entry.name, where, f"{len(pairs):,}")
@@ -68,6 +74,8 @@ def prepare(
     verifier = _Verifier(root, masks, entry.max_pixels, digests)
     rows = [row for row in pairs if verifier.verify(row)]
     problems += verifier.problems + masks.problems(rows)
+
+    # Compare the number of samples with the number that the source states.
     notes = []
     if source.count is not None and source.count != len(rows):
         text = f"has {len(rows):,} usable samples, {source.count:,} expected"
@@ -76,6 +84,8 @@ def prepare(
         else:
             fix = "download it again, or correct `count` of the source"
             problems.append(Problem(source.label, text, fix))
+
+    # Find the samples of each split; then all problems are known.
     splits = entry.splits_of(source)
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
@@ -88,11 +98,16 @@ def prepare(
             expected=f"images and masks as {', '.join(sorted(IMAGE_SUFFIXES))}",
             fix="fix them, or leave them out with `data: {on_problem: skip}`",
         )
+
+    # Collect notes for users.
     notes += split_notes + masks.notes(rows)
     if not entry.groups and not entry.built_in:
-        # Seeded shares may separate frames of one video.
+        # A random share may separate frames of one video. Groups would keep them together, and
+        # built-in datasets keep their published splits.
         drawn = [name for name, split in splits.items() if split.fraction is not None]
         notes += near_copies(rows, drawn, verifier.thumbnails)
+
+    # Write the samples and the summary.
     sizes = {ALL: len(rows)}
     for name in splits:
         sizes[name] = sum(name in row.splits for row in rows)
@@ -167,7 +182,7 @@ class _Verifier:
 
     Attributes:
         root: folder of the dataset.
-        masks: decoder of the masks.
+        masks: the reader of the dataset's masks.
         max_pixels: the most pixels that a file may have.
         digests: SHA-256 of files by path; `verify` adds the files that it reads.
         problems: problems with files.
@@ -194,7 +209,7 @@ class _Verifier:
         row.sha256_image = self.digests[row.image]
         row.sha256_mask = self.digests.get(row.mask, "")
         self.thumbnails[row.id] = thumbnail(image)
-        # `mask` is the shape of the mask, None for a sample without one.
+        # `mask` is the shape (H, W) that `inspect` returned, or None for a sample without a mask.
         if mask in (None, (row.height, row.width)):
             return True
         fix = "fix the sizes"
@@ -237,12 +252,12 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def near_copies(
     rows: Sequence[Row], drawn_splits: Sequence[str], thumbnails: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Return a warning for each drawn split with many images that resemble one outside it.
+    """Return a warning for each drawn split of which many images resemble one outside the split.
 
     They may be frames of one video: then the split is not independent of the others.
 
     Args:
-        drawn_splits: names of the splits that are seeded shares.
+        drawn_splits: names of the splits that are random shares of others.
         thumbnails: `thumbnail` of each image by the id of its sample.
     """
     notes = []

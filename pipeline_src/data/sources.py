@@ -2,9 +2,9 @@
 download.
 
 A dataset can have several sources: archives, a folder or a generator of synthetic images. The
-identity of a dataset, a part of fingerprints, does not depend on the machine. If the files are
-missing, as in a clone with pulled results, the identity that `prepare` recorded is used, as long as
-the entry is the same.
+identity of a dataset is all that determines its samples. It is part of the fingerprints of jobs,
+and equal on every machine. If the files are missing, as in a clone with pulled results, the
+identity that `prepare` recorded is used, unless the dataset's entry has changed since.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 # Folder with the digests of the files of each source, below the folder of unpacked datasets.
 FINGERPRINTS = ".fingerprints"
-# Keys of a source that do not change the samples.
+# Keys of a source that do not change the samples, and so are no part of the dataset's identity.
 PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}
 
 
@@ -139,10 +139,10 @@ def _first(entry: Entry, data_root: Path) -> Located | None:
 
 
 def _find(located: Located, data_root: Path) -> Located | None:
-    """Return a source with its root or archives and its layout, or None if it is unavailable.
+    """Return a source with its files on this machine (root or archives), or None without them.
 
-    All archives must be there. The root of a source with only folders of images and masks is the
-    folder above both.
+    A generator needs no files. All archives of a source must be there. A source that names only the
+    folders of images and masks gets the folder above both as its root, and a layout relative to it.
     """
     source = located.source
     layout = located.layout
@@ -155,6 +155,7 @@ def _find(located: Located, data_root: Path) -> Located | None:
     if source.folder:
         root = find_path(source.folder, data_root)
         return replace(located, root=root) if root and root.is_dir() else None
+    # Only folders of images and masks.
     given = [_first_path(alternatives, data_root) for alternatives in (layout.images, layout.masks)]
     paths = [path for path in given if path]
     if len(paths) < bool(layout.images) + bool(layout.masks):  # sets of textures have no masks
@@ -181,7 +182,10 @@ def _first_path(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
 
 
 def _missing(entry: Entry, data_root: Path) -> MissingSourceError:
-    """Return the error that no source of a dataset is available, with all ways to get one."""
+    """Return the error that no source of a dataset is available.
+
+    It names all sources, and the ways to get them.
+    """
     sources = entry.sources.values()
     fix = "put it there (archives as they are), or correct `data_root` in params.yaml"
     if downloadable(entry):
@@ -453,7 +457,7 @@ def _fetch(address: str, path: Path, declared: str | None) -> Path:
     """Return `path` after downloading the file at `address` to it.
 
     Args:
-        declared: the sha256 of the file; without it, the file has to be a zip or tar archive.
+        declared: the sha256 of the file; if it is None, the file has to be a zip or tar archive.
 
     Raises:
         UserError: the download fails, or the file is not the right one.

@@ -1,6 +1,7 @@
-"""The samples of each split of a dataset: name lists, folders, seeded shares and rests of splits.
+"""The samples of each split of a dataset.
 
-Samples are named by their stem, the file name of image and mask without suffix.
+A split has the images of name lists (text files) or of a folder, a random share of another split,
+or its rest. Samples are named by their stem, the file name of image and mask without suffix.
 """
 
 from __future__ import annotations
@@ -27,18 +28,20 @@ def assign_splits(
     root: Path,
     rows: Sequence[Row],
 ) -> tuple[list[Problem], list[str]]:
-    """Return problems with name lists, and notes; set the positions of rows in their splits.
+    """Return problems with name lists, and notes for users; set the `splits` of each row.
 
     Args:
         splits: splits of the located source.
         data_root: the user's folder of downloads, which may hold name lists and files of groups.
         root: folder of the dataset.
-        rows: the usable samples, whose `splits` are filled in.
+        rows: the usable samples. Their `splits` become the position of the sample in each split
+            that has it.
 
     Raises:
         UserError: the dataset's `groups` do not fit its images.
     """
-    # Built-in datasets keep their published splits.
+    # Groups are drawn together into a split, except in built-in datasets: these keep their
+    # published splits.
     group_of: dict[str, GroupName] = {}
     if entry.groups and not entry.built_in:
         stems = [row.stem for row in rows]
@@ -68,8 +71,9 @@ class _Assignment:
     A split may be made from others, so the order of the splits is free.
 
     Attributes:
-        groups: group of each stem; empty if all images are independent.
-        done: stems of each split that was computed so far.
+        groups: name of the group of each stem; empty if all images are independent.
+        problems, notes: what `assign_splits` returns, as far as splits have been computed.
+        done: stems of each split that has been computed.
     """
 
     entry: Entry
@@ -114,7 +118,7 @@ class _Assignment:
             return stems
         size = round(split.fraction * len(stems))
         drawn: set[str] = set()
-        # Drawn by hash: one more image hardly changes the choice among the others.
+        # In the order of a hash of each: one more image hardly changes the choice among the others.
         units = sorted(self._together(stems), key=lambda unit: _hash(split.seed, unit))
         for unit in units:
             if len(drawn) < size:
@@ -131,7 +135,8 @@ class _Assignment:
         from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
         sets = DisjointSet(stems)
-        first: dict[object, str] = {}  # the first stem with a digest, or with a group
+        # Each stem is merged with the first one of its digest, and with the first of its group.
+        first: dict[object, str] = {}
         digests = {row.stem: row.sha256_image for row in self.rows}
         for stem in stems:
             sets.merge(stem, first.setdefault(digests[stem], stem))
@@ -143,8 +148,9 @@ class _Assignment:
     def _listed(self, name: str, split: Split) -> list[str]:
         """Return the stems of a split's name lists that have a usable sample, in list order.
 
-        Names without a sample are problems; for sets out of distribution they are a note, because
-        any textures serve. A missing list leaves the split empty.
+        Each name without a sample is a problem. For a dataset out of distribution (`ood`) one note
+        counts these names, because some of the textures are enough. If a list is missing, the
+        split is empty.
         """
         names: dict[str, None] = {}  # a set that keeps the order
         for file in split.names:
@@ -162,7 +168,7 @@ class _Assignment:
                 if stem not in usable:
                     problem = f"{stem} of split {name} has no usable sample"
                     self.problems.append(Problem(files, problem, fix))
-        elif len(present) < len(names):  # some textures are enough
+        elif len(present) < len(names):
             count = f"{len(present):,} of the {len(names):,} names"
             self.notes.append(f"{count} of {files} are available")
         return present

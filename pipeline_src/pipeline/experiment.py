@@ -200,7 +200,7 @@ def _method_facts(chosen: Chosen) -> MethodFacts:
     return MethodFacts(
         code=chosen.code,
         parameters=method.model_dump(),
-        learns=method.learns,
+        learns=method.learns_alphas,
         trains=posthoc is None,
         of_all_seeds=posthoc is not None and posthoc.every_seed,
     )

@@ -191,7 +191,7 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     if not options["groups"]:
         return []
     ids = load(file)["raw"].images.ids
-    numbers: list[int] = image_groups.number_samples(
+    numbers: list[int] = image_groups.numbers_of_samples(
         ids, groups=options["groups"], file=options["grouped"]
     ).tolist()
     return numbers

@@ -1,4 +1,4 @@
 """Training of segmentation networks: augmented batches, methods, and the loop.
 
-A method changes labels or the loss. The loop writes checkpoints, and the network of a run.
+A method changes the labels, the loss or both. The loop writes checkpoints, and the trained network.
 """

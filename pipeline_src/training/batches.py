@@ -1,4 +1,4 @@
-"""Batches of the preprocessed images of a split, which a store holds.
+"""Batches of the preprocessed images of a split, which a store holds (`data.store`).
 
 Training batches are augmented and in random order; seed and epoch determine both. Batches of
 validation and evaluation are unchanged and in order.
@@ -108,6 +108,7 @@ def training_batches(
     return DataLoader(
         TrainingSamples(store, experiment.augmentation, seed, epoch),
         training.batch_size,
+        # Any sequence of numbers of images serves torch as a sampler.
         sampler=generator(seed, epoch, "order").permutation(images).tolist(),
         # A last batch of one image would stop batch norm after global pooling; another image is
         # left out in each epoch.
@@ -174,7 +175,7 @@ def augment(
     """Return a randomly changed image and its mask, as the paper's program changes them.
 
     One warp flips an image, cuts its borders off, and rotates it. The number of values drawn from
-    `rng` does not depend on their outcome. Areas that a rotation brings in from outside are black
+    `rng` does not depend on their values. Areas that a rotation brings in from outside are black
     background, and ignored (255) in a mask of class ids. Pixels are interpolated once, so mask
     edges stay as soft as they were; class ids take the nearest.
 

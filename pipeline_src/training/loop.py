@@ -1,6 +1,7 @@
 """One training run: images, a method and a seed -> the trained network, its history and alphas.
 
-Alphas are what some methods learn: per training image, the probability that its label is perturbed.
+Some methods perturb labels at random. The alpha of a training image is the probability that its
+label is perturbed; some of these methods learn it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.bins import top_label
 from pipeline_src.counting.counts import Histogram
 from pipeline_src.counting.sample import checked
-from pipeline_src.data.null_images import MARK
+from pipeline_src.data.null_images import CROP_SUFFIX
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
@@ -45,7 +46,7 @@ class TrainingRun:
     """The state of a run between two epochs, and its result after the last one.
 
     Attributes:
-        averaged: the exponential average of the weights and running statistics.
+        averaged: the exponential average of the weights and of batch norm's running statistics.
         ids: sample ids of the training images, by index.
         history: the rows of history.csv, one for each epoch.
         alphas: after each epoch, the probability of each training image that its label is
@@ -87,7 +88,8 @@ class TrainingRun:
             epoch: from 1.
         """
         index = samples["index"].numpy()
-        batch = Batch(index, [self.ids[i] for i in index], self.seed, epoch)
+        ids = [self.ids[i] for i in index]
+        batch = Batch(index=index, ids=ids, seed=self.seed, epoch=epoch)
         x = self.model.standardized(samples["inputs"])
         masks = samples["masks"].to(self.model.mean.device)
         if self.model.classes == 2:
@@ -101,6 +103,7 @@ class TrainingRun:
         heads = [(upsampled(z, size), weight) for z, weight in self.model.weighted_logits(x)]
         losses = [weight * self.method.loss(z, targets) for z, weight in heads]
         loss = sum(losses[1:], start=losses[0])
+        # A number per image that some methods learn from; None for all other methods.
         statistic = self.method.image_statistic(heads[0][0], y)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -111,6 +114,34 @@ class TrainingRun:
             by_image = statistic.detach().cpu().double().numpy()
             self.method.after_step(by_image, index, epoch)
         return float(loss.detach())
+
+    def record_epoch(
+        self, epoch: int, rate: float, loss: float, validation: Validation
+    ) -> dict[str, float]:
+        """Return the epoch's row of history.csv, after adding it to the history.
+
+        The alphas of a method that learns them are added to `alphas`.
+
+        Args:
+            rate: learning rate of the epoch.
+            loss: mean loss of the epoch's steps.
+        """
+        row = {
+            "epoch": epoch,
+            "lr": rate,
+            "loss": loss,
+            "val_accuracy": validation.accuracy,
+            "val_ece": validation.ece,
+            "mean_alpha": float("nan"),
+        }
+        row.update(self.method.history_values())
+        alphas = self.method.alphas
+        if alphas is not None:
+            row["mean_alpha"] = float(alphas.mean())
+            if self.method.learns_alphas:  # other alphas never change
+                self.alphas.append(alphas.copy())
+        self.history.append(row)
+        return row
 
     def save(self, folder: Path) -> None:
         """Write the state after the last epoch as a checkpoint, from which `resume` continues."""
@@ -185,22 +216,10 @@ def train(
         UserError: the loss is not finite, or a tracker cannot start.
     """
     settings = experiment.training
-    classes = train_store.classes
     steps = len(training_batches(train_store, experiment, seed, epoch=1))
-    val_batches = validation_batches(val_store, settings, method.validates_null)
-    method.start(len(train_store), references, classes)
-    torch.manual_seed(torch_seed(seed, "weights"))
-    model = build_classifier(experiment, classes, experiment.model.pretrained)
-    # Every run writes an averaged network; a method may choose another number of epochs.
-    window = method.average_epochs or settings.average_epochs
-    run = TrainingRun(
-        model=model,
-        averaged=averaged_model(model, window * steps),
-        optimizer=torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay),
-        method=method,
-        ids=train_store.ids,
-        seed=seed,
-    )
+    val_batches = validation_batches(val_store, settings, null_images=method.validates_null)
+    method.start(len(train_store), references, train_store.classes)
+    run = _untrained_run(train_store, experiment, method, seed=seed, steps=steps)
     run.resume(work)
     if run.history:
         log.info("%s  resumes after epoch %d", name, len(run.history))
@@ -208,7 +227,7 @@ def train(
     progress = Progress(
         name=name,
         training=settings,
-        device=model.mean.device,
+        device=run.model.mean.device,
         folder=trackers,
         images=epochs_left * (len(train_store) + len(val_store)),
         steps=steps,
@@ -221,25 +240,34 @@ def train(
             run.chosen.eval(), val_batches, grey_is_error=settings.accuracy_on == "released"
         )
         method.after_validation(validation, epoch)
-        row = {
-            "epoch": epoch,
-            "lr": rate,
-            "loss": loss,
-            "val_accuracy": validation.accuracy,
-            "val_ece": validation.ece,
-            "mean_alpha": float("nan"),
-        }
-        row.update(method.history_values())
-        alphas = method.alphas
-        if alphas is not None:
-            row["mean_alpha"] = float(alphas.mean())
-            if method.learns:  # other alphas never change
-                run.alphas.append(alphas.copy())
-        run.history.append(row)
-        progress.end(row, alphas)
+        row = run.record_epoch(epoch, rate, loss, validation)
+        progress.end(row, method.alphas)
         run.save(work)
     progress.close()
     return run
+
+
+def _untrained_run(
+    train_store: Store, experiment: Experiment, method: Method, *, seed: int, steps: int
+) -> TrainingRun:
+    """Return a run before its first epoch; the seed determines the weights that are not pretrained.
+
+    Args:
+        steps: training steps of an epoch.
+    """
+    settings = experiment.training
+    torch.manual_seed(torch_seed(seed, "weights"))
+    model = build_classifier(experiment, train_store.classes, experiment.model.pretrained)
+    # Every run writes an averaged network; a method may choose another number of epochs.
+    window = method.average_epochs or settings.average_epochs
+    return TrainingRun(
+        model=model,
+        averaged=averaged_model(model, window * steps),
+        optimizer=torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay),
+        method=method,
+        ids=train_store.ids,
+        seed=seed,
+    )
 
 
 def _train_epoch(
@@ -298,11 +326,11 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
     """
 
     def average(averaged: Any, current: Any, number: Tensor | int) -> None:
-        """Move all averaged tensors of one type toward the current ones, after `number` steps.
+        """Move averaged tensors toward the current ones, after `number` steps.
 
-        One call for all tensors is faster than a loop over them.
+        torch calls it with lists of all tensors of one type, which is faster than a loop over them.
         """
-        if averaged[0].is_floating_point():  # integers only count batches
+        if averaged[0].is_floating_point():  # the integers of batch norm only count batches
             # The mean of all steps so far has the weight 1 / (1 + number). With a weight of at
             # most 1/2, even an average over one step differs from the current weights.
             weight = max(1 / max(steps, 2), 1 / (1 + int(number)))
@@ -341,9 +369,10 @@ def validate(
         for z, truth, grey, name in samples:
             f = probability(z, truth.shape)
             if grey_is_error and classes is None:
+                # `grey` holds places in the flattened truth.
                 right = (f.flat[grey] >= 0.5) == truth.flat[grey]
                 right_on_grey += int(np.count_nonzero(right))
-            counts = crops if name.endswith(MARK) else whole_images
+            counts = crops if name.endswith(CROP_SUFFIX) else whole_images
             counts.add(checked(f, truth, name, ignore=IGNORED, no_class=NO_CLASS))
     validation = _validation(whole_images.counts()["raw"].histogram, right_on_grey)
     crop_histogram = crops.counts()["raw"].histogram
@@ -360,6 +389,7 @@ def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
         right_on_grey: number of right pixels that `accuracy` counts as errors, because their masks
             are grey.
     """
+    # Pixels by the confidence of the predicted class: hits are right, score sums the confidence.
     bins = top_label(histogram)
     pixels = histogram.pixels
     return Validation(

@@ -94,14 +94,14 @@ class Validation:
 
 
 class MethodEntry(Documented):
-    """A method of `methods:` in params.yaml, one that trains or a post-hoc method.
+    """A method of `methods:` in params.yaml: it trains networks, or it is a post-hoc method.
 
     Its fields are its parameters.
     """
 
     # Whether the method learns alphas (a probability per training image that its label is
     # perturbed), which then get tables and figures.
-    learns: ClassVar[bool] = False
+    learns_alphas: ClassVar[bool] = False
 
     def references(self) -> list[str]:
         """Return the names of methods whose runs of the same seed are inputs of this method.

@@ -20,6 +20,8 @@ from pipeline_src.validation import Count
 class Perturbing(Method):
     """A method that perturbs the label of an image with a probability alpha, the image's level.
 
+    `beta` is the strength of the perturbation.
+
     Cross entropy against such labels is the paper's self-calibrating binary cross entropy (SC-BCE),
     for K classes SC-CE.
     """
@@ -66,7 +68,7 @@ class AdaptivePerturbation(Perturbing):
     subclass defines Reg.
     """
 
-    learns: ClassVar[bool] = True
+    learns_alphas: ClassVar[bool] = True
     beta: PositiveFloat = 1.0
     """Strength of the perturbation, in the released program's convention (its default: 2)."""
     eta: PositiveFloat = 0.002

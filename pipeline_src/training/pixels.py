@@ -19,7 +19,10 @@ CLAMP = 1e-7  # probabilities stay in [CLAMP, 1 - CLAMP] where their logarithm i
 
 
 def log_distribution(z: Tensor) -> Tensor:
-    """Return log f_k of logits z, (B, K, H, W); one logit gives background and foreground."""
+    """Return the log probabilities of logits z, (B, K, H, W).
+
+    One logit gives the planes of background and foreground.
+    """
     if z.shape[1] == 1:
         return torch.cat([F.logsigmoid(-z), F.logsigmoid(z)], 1)
     return F.log_softmax(z, 1)
@@ -65,19 +68,22 @@ def resized_by_products(x: Tensor, size: Sequence[int], align_corners: bool = Fa
         return torch.einsum("ih,bchw,jw->bcij", rows, x.float(), columns).to(x.dtype)
 
 
-@lru_cache(maxsize=32)  # a copy to the GPU would wait for all earlier steps
+@lru_cache(maxsize=32)  # else each call would copy it to the GPU, and wait for all earlier steps
 @torch.inference_mode(False)  # so that a later training can use the tensor
 def bilinear_weights(
     inputs: int, outputs: int, align_corners: bool, device: torch.device
 ) -> Tensor:
-    """Return the matrix (outputs, inputs) that resizes a line of pixels bilinearly."""
+    """Return the matrix (outputs, inputs) that resizes a line of `inputs` pixels bilinearly."""
     # Each column of the identity is a line with one pixel of 1, so it shows this pixel's weights.
     pixels = torch.eye(inputs)[None, None]
     return resized(pixels, (outputs, inputs), align_corners)[0, 0].to(device)
 
 
 def planes(y: Tensor) -> Tensor:
-    """Return labels as one plane per class, (B, K, H, W); those of one logit, y, as (1 - y, y)."""
+    """Return labels y as one plane per class, (B, K, H, W).
+
+    Labels of two classes, (B, 1, H, W), become the two planes 1 - y and y.
+    """
     if y.shape[1] == 1:
         return torch.cat([1 - y, y], 1)
     return y
@@ -99,12 +105,13 @@ def local_mean(y: Tensor, weighted_sums: Callable[[Tensor], Tensor]) -> Tensor:
 
     Args:
         weighted_sums: returns sums over 3 x 3 pixels, without padding, of maps (B, C + 1, H, W):
-            the C maps of y, and one map of the pixels that count.
+            the C maps of y, and one map with 1 on valid and 0 on ignored pixels.
     """
-    counts = valid(planes(y))[:, None].to(y.dtype)
-    maps = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")  # a pixel on each side
+    is_valid = valid(planes(y))[:, None].to(y.dtype)
+    maps = F.pad(torch.cat([y, is_valid], 1), [1] * 4, mode="replicate")  # a pixel on each side
     sums = weighted_sums(maps)
-    return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
+    # The weights that the valid pixels have, in the last map, divide the sums of y.
+    return is_valid * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
 
 
 def mean(values: Tensor, y: Tensor) -> Tensor:
@@ -144,9 +151,9 @@ def mean_margin(z: Tensor, y: Tensor) -> Tensor:
         return ((2 * y - 1) * z.clamp(-limit, limit)).flatten(1).mean(1)
     log_f = F.log_softmax(z, 1).clamp(log(CLAMP), log(1 - CLAMP))
     classes = z.shape[1]
-    counts = valid(y)  # False for ignored pixels
-    margins = classes / (classes - 1) * ((y * log_f).sum(1) - log_f.mean(1)) * counts
-    return margins.sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)
+    is_valid = valid(y)  # False for ignored pixels
+    margins = classes / (classes - 1) * ((y * log_f).sum(1) - log_f.mean(1)) * is_valid
+    return margins.sum((1, 2)) / is_valid.sum((1, 2)).clamp(min=1)
 
 
 def class_planes(masks: Tensor, classes: int) -> Tensor:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
 class PostHoc(MethodEntry):
     """The predictions of one trained network, unchanged, and the base of all post-hoc methods."""
 
-    # Whether one run has the networks of all seeds, in the place of one run per seed.
+    # Whether there is one run with the networks of all seeds, instead of one run per seed.
     every_seed: ClassVar[bool] = False
-    fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
+    fits: ClassVar[bool] = False  # whether `fit` needs the validation images
 
     of: Name = "baseline"
     """The method whose trained networks it uses."""
@@ -137,9 +137,9 @@ class Calibrated(PostHoc):
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return the validation pixels that are not ignored, with the network's logits and labels.
 
-    The logits are upsampled to the original size of the masks. If all pixels, at K logits each,
-    have more than `MOST_LOGITS`, the same share of each image is drawn, keyed by the sample id. So
-    the memory of the fit is limited.
+    The logits are upsampled to the original size of the masks. If the images have more than
+    `MOST_LOGITS` / K pixels, the same share of the pixels of each image is drawn, keyed by the
+    sample id. So the memory of the fit is limited.
     """
     import torch
 
@@ -155,7 +155,8 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
             most = ceil(share * np.count_nonzero(truth < network.classes))  # 255 is ignored
-            random = generator(name, "temperature")  # the same pixels for every calibrator
+            # The word in the key is the same for every calibrator: all are fitted to equal pixels.
+            random = generator(name, "temperature")
             target, weight = drawn_target(truth, network.classes, most, random)
             resized = upsampled(z[None], truth.shape)[0].cpu().numpy()
             images.append(image_pixels(resized, target, weight))

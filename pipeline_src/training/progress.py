@@ -1,4 +1,7 @@
-"""The progress of a training: log lines, and the trackers of the settings."""
+"""The progress of a training: log lines, and values for trackers such as TensorBoard.
+
+`training.trackers` in params.yaml names the trackers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ import torch
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 
-FIRST_STEPS = 20  # steps after which the speed of a training is known well enough
+FIRST_STEPS = 20  # after so many steps, the speed of a training is known well enough to log it
 log = logging.getLogger(__name__)
 
 
@@ -25,8 +28,8 @@ log = logging.getLogger(__name__)
 class Progress:
     """Reports the steps and epochs of a training.
 
-    The first line names the device, the rate and the estimated end. Each epoch has a line, and a
-    step in each tracker.
+    The first log line names the device, the images per second and the estimated end. After each
+    epoch there is a log line, and each tracker gets the epoch's values.
 
     Attributes:
         name: name of the run.
@@ -34,8 +37,8 @@ class Progress:
         images: images of all epochs to come, for the estimated end. Validation images count as
             training images, which take longer.
         steps: steps of an epoch.
-        done: steps until now.
-        timed: images since the clock started.
+        done: number of steps of this process until now.
+        timed: number of images since the clock of the rate started.
     """
 
     name: str

@@ -27,8 +27,8 @@ from pipeline_src.data.synthetic.textures import (
 )
 from pipeline_src.rng import generator
 
-_CLOSE = 0.8  # share of the best score from which another candidate is salient too
-_JPEG_QUALITY = 92
+_CLOSE = 0.8  # a candidate is salient if its score is at least this share of the highest score
+_JPEG_QUALITY = 92  # in OpenCV's range, 0 to 100
 _SIDES = (176, 136)  # usual width and height in pixels
 
 
@@ -74,7 +74,7 @@ def _background(frame: Frame) -> tuple[Array, Array]:
 
 
 def _thing(frame: Frame, size: float, center: Array, around: Array, hidden: float) -> _Thing:
-    """Return an object of a random shape, lit as if it were round.
+    """Return a candidate for the salient object: a random shape, shaded as if it were round.
 
     Args:
         frame: the size of the picture, and its random draws.
@@ -93,8 +93,8 @@ def _thing(frame: Frame, size: float, center: Array, around: Array, hidden: floa
     cover = filled(outline, directions, middle, frame.shape, 0.04 * scale)
     parts = filled(inner, directions, middle, frame.shape)
     # The inner parts (a head, windows) have another surface, blended in.
-    colors, other = (_skin(frame, around, hidden) for _ in range(2))
-    _lay(colors, other, frame.uniform(0.5, 1) * parts)
+    colors, colors_of_parts = (_skin(frame, around, hidden) for _ in range(2))
+    _lay(colors, colors_of_parts, frame.uniform(0.5, 1) * parts)
     # The distance to the border is taken for a height, and lit from the left or right.
     depth = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     bulge = blurred(np.sqrt(np.minimum(depth, 0.3 * scale)), 2)
@@ -116,7 +116,7 @@ def _skin(frame: Frame, around: Array, hidden: float) -> Array:
 
 
 def _candidates(frame: Frame, around: Array) -> list[_Thing]:
-    """Return one to four candidates for the salient object, the farthest first.
+    """Return one to four candidates for the salient object, the farthest from the camera first.
 
     The first one tends to be large and central; the others are smaller, and anywhere.
 
@@ -132,7 +132,7 @@ def _candidates(frame: Frame, around: Array) -> list[_Thing]:
             size *= frame.uniform(0.35, 0.95)
             center = frame.uniform(0.02, 0.98, 2)
         blend = np.clip(hidden + frame.normal(0, 0.15), 0, 0.93)
-        things.append(_thing(frame, size, center, around, blend))
+        things.append(_thing(frame, size, center, around, hidden=blend))
     return sorted(things, key=lambda thing: thing.center[1])  # lower is nearer
 
 
@@ -171,6 +171,7 @@ def draw_scene(frame: Frame) -> tuple[Array, Array]:
         things = _candidates(frame, around)
         seen: list[Array] = []
         for thing in things:
+            # The shadow is the blurred shape, moved by 3 pixels down and 4 to the right.
             shade = np.roll(blurred(thing.cover, 4), (3, 4), (0, 1))
             scene *= 1 - frame.uniform(0, 0.6) * shade[..., None]
             _lay(scene, thing.colors, thing.cover)

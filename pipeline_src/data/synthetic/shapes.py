@@ -15,7 +15,7 @@ from pipeline_src.data.synthetic.textures import Rng, blurred
 Polygons = list[np.ndarray]
 Shape = tuple[Polygons, Polygons]
 
-_TURNS = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+_TURNS = np.linspace(0, 2 * np.pi, 48, endpoint=False)  # angles of the points of round outlines
 
 
 def around(turns: np.ndarray, radius: np.ndarray | float = 1) -> np.ndarray:
@@ -47,7 +47,9 @@ def animal(rng: Rng) -> Shape:
 
     The head is an inner part, with a surface of its own.
     """
+    # Half the distance of the outer legs, half the height of the body, the length of a leg.
     long, thick, leg = rng.uniform((0.4, 0.18, 0.4), (0.6, 0.3, 0.8))
+    # The center of the head, and its radius.
     x, y, head = rng.uniform((0.5, -0.7, 0.15), (0.9, -0.1, 0.3))
     neck = np.arctan2(y, x - long)  # angle from the front end of the body to the head
     inner = [ellipse(x, y, head, head * rng.uniform(0.6, 1), rng.uniform(0, 1))]
@@ -61,6 +63,7 @@ def animal(rng: Rng) -> Shape:
 
 def fish(rng: Rng) -> Shape:
     """Return a random fish seen from the side; the tail and two fins are inner parts."""
+    # Half the height of the body, and the height of the tail's middle above or below the body's.
     deep, bend = rng.uniform((0.2, -0.2), (0.45, 0.2))
     tail = np.array([(-0.45, 0), (-1, bend - 0.4), (-0.8, bend), (-1, bend + 0.4)])
     fin = np.array([(-0.2, 0), (rng.uniform(-0.3, 0.1), -deep - 0.2), (0.4, 0)])
@@ -71,6 +74,7 @@ def fish(rng: Rng) -> Shape:
 def flower(rng: Rng) -> Shape:
     """Return a random flower: 4 to 12 elliptic petals around a round heart, an inner part."""
     turns = np.linspace(0, 2 * np.pi, rng.integers(4, 13), endpoint=False)
+    # Half the length of a petal, half the widths of all petals together, the radius of the heart.
     long, wide, heart = rng.uniform((0.35, 0.8, 0.16), (0.48, 1.5, 0.34))
     inner = [ellipse(0, 0, heart, heart)]
     outline = inner.copy()
@@ -91,8 +95,10 @@ def vessel(rng: Rng) -> Shape:
 
 def house(rng: Rng) -> Shape:
     """Return a random house with a gable roof; two windows are inner parts."""
+    # Half the width, the y of the eaves, and the x of the ridge.
     wide, top, ridge = rng.uniform((0.5, -0.6, -0.3), (0.9, -0.1, 0.3))
     wall = np.array([(-wide, 0.85), (-wide, top), (ridge, top - 0.4), (wide, top), (wide, 0.85)])
+    # The windows are small copies of the house.
     return [wall], [wall * 0.2 + (-wide / 2, 0.3), wall * 0.2 + (wide / 2, 0.3)]
 
 
@@ -119,7 +125,7 @@ def bouquet(rng: Rng) -> Shape:
 
 UPRIGHT = (animal, vessel, house)  # others may lie in any direction
 SHAPES = np.array([animal, fish, flower, vessel, house, blob, bouquet])
-_FINE = 3  # masks are drawn so many times larger: their grey edges are exact area shares
+_FINE = 3  # masks are drawn so many times larger, then averaged: edges get grey levels
 
 
 def filled(

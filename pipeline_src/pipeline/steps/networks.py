@@ -107,8 +107,7 @@ def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         yield Job(
             kind="train",
             name=f"train/{name}/seed{seed}",
-            # `learns` says whether the method learns a perturbation level per training image.
-            files=(*RUN_FILES, LEVELS_FILE) if method.learns else RUN_FILES,
+            files=(*RUN_FILES, LEVELS_FILE) if method.learns_alphas else RUN_FILES,
             work=train_network,
             parameters=network_parameters(experiment) | {"method": method, "seed": seed},
             inputs=inputs,

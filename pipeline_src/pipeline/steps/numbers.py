@@ -133,7 +133,7 @@ def analyse_split(job: Job, folder: Path) -> None:
     groups_of = None
     if job.options["groups"]:
         groups_of = partial(
-            groups.number_samples, groups=job.options["groups"], file=job.options["grouped"]
+            groups.numbers_of_samples, groups=job.options["groups"], file=job.options["grouped"]
         )
     analyse(
         job.parameters["split"],

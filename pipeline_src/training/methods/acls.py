@@ -11,10 +11,11 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class ACLS(Method):
-    """Cross entropy plus a penalty on large logits l. In the second term max l is held constant.
+    """Cross entropy plus a penalty on logits l: on a large logit of the predicted class, max l, and
+    on its distances to the logits of other classes, in which no gradient flows through max l.
 
-    One logit is the pair l = (-z/2, z/2): the first term starts at |z| = 2 margin, the second at
-    |z| = margin.
+    One logit z is read as the pair l = (-z/2, z/2): the first penalty starts at |z| = 2 margin, the
+    second at |z| = margin.
 
     Kind: comparison
     Idea: Label smoothing that grows with the distance of the logits, only beyond a margin.
@@ -26,7 +27,7 @@ class ACLS(Method):
     """
 
     margin: NonNegativeFloat = 10.0
-    """A largest logit, and a distance to it, up to this one are free."""
+    """The largest logit, and distances to it, are not penalized up to this value."""
     weight: NonNegativeFloat = 0.1
     """Weight of both terms."""
     predicted: NonNegativeFloat = 1.0

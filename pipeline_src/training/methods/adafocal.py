@@ -23,9 +23,9 @@ class AdaFocal(Method):
     f is the probability of the label. The first one holds where gamma > 0, the second elsewhere:
     it makes the network more confident.
 
-    Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes
-    `switch` of the other sign; then gamma_b is clipped. A training pixel takes the gamma of the bin
-    of its label's probability f.
+    Each bin b of confidence holds equally many validation pixels. A |gamma_b| below `switch`
+    becomes `switch` of the other sign; then gamma_b is clipped. A training pixel takes the gamma of
+    the bin in which its label's probability f lies.
 
     With two classes all wrong pixels fall in the lowest bin. A gamma near `highest` there silences
     them (0.5^20 is 1e-6), and the network can keep predicting one class. `mean_gamma` of the
@@ -103,7 +103,7 @@ class AdaFocal(Method):
 
 
 def equal_mass(histogram: Histogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inner edges and the errors of bins with equally many pixels.
+    """Return the inner edges and the calibration errors of bins with equally many pixels.
 
     Args:
         histogram: validation pixels by confidence, in narrow cells.

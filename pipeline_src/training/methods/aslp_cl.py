@@ -16,14 +16,16 @@ from pipeline_src.training.perturbation import AdaptivePerturbation
 
 
 class ASLPCL(AdaptivePerturbation):
-    """ASLP whose target level is not 1 - A but B, which follows the network's signed gap C - A on
-    the validation images.
+    """ASLP whose target level B follows C - A, the confidence minus the accuracy of the network on
+    the validation images. In ASLP_MC the target level is 1 - A.
 
-    The target level is the mean of beta alpha_i over images, that is 1 minus the mean confidence of
-    the perturbed labels.
+    The target level is the wanted mean of beta alpha_i over all images, that is 1 minus the mean
+    confidence of the perturbed labels. At B = 0 no label is perturbed, as in the baseline. B stops
+    moving only where C = A.
 
-    B = 0 is the baseline. B rests only where confidence C equals accuracy A. The projection keeps
-    the mean of beta alpha_i at B, and the gradient of the loss orders the images around it.
+    In each step the alphas move by the margins of their images, and are then shifted together
+    (projected) until the mean of beta alpha_i is B again. So the margins determine only which
+    images have more than the mean alpha.
 
     Kind: ours
     Idea: One alpha per image, driven until the network's own confidence equals its accuracy.
@@ -42,7 +44,7 @@ class ASLPCL(AdaptivePerturbation):
     _margins: np.ndarray  # the last m of each training image, (N,); NaN before the first
 
     @model_validator(mode="after")
-    def _settles(self) -> ASLPCL:
+    def _does_not_overshoot(self) -> ASLPCL:
         """Return the method after checking that a step moves no alpha past its target level."""
         # The share of its distance to the target level that an alpha goes in a step: the step size
         # eta times the weight lam of the distance, which is measured in beta alpha.
@@ -95,8 +97,11 @@ class ASLPCL(AdaptivePerturbation):
         self._project()
 
     def moved(self, target_level: float, gap: float) -> float:
-        """Return a target level after an epoch that ended with a gap C - A."""
-        # Beyond this limit no alpha could follow, and B would have to come back first.
+        """Return a target level after an epoch that ended with a gap C - A.
+
+        It moves by the share `gain` of the gap, within the range that the alphas can reach.
+        """
+        # Beyond this limit no alpha could follow, and B would first have to come back to act again.
         highest = self.beta * self.highest
         return float(np.clip(target_level + self.gain * gap, 0.0, highest))
 

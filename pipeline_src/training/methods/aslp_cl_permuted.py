@@ -1,7 +1,7 @@
 """ASLP_CL with alphas of other images (docs/theory.md section 6).
 
-Alpha is the probability that an image's label is perturbed. It is a control for what one alpha per
-image adds.
+Alpha is the probability that an image's label is perturbed. The method is a control: it shows
+whether it matters that each image has the alpha that it learned itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 
 
 class ASLPCLPermuted(ASLPCL):
-    """Perturbs an image by the alpha that another image learned. One random permutation of all
-    training images, the same for every seed, names the other image.
+    """ASLP_CL that perturbs an image's label with the alpha that another image learned. One random
+    permutation of all training images, the same for every seed, names the other image.
 
     Kind: ours
     Idea: A control of ASLP_CL: each image is perturbed by the alpha that another image learned.
@@ -30,5 +30,6 @@ class ASLPCLPermuted(ASLPCL):
         Each is the alpha of another image, which one fixed permutation of the training set names.
         """
         n = len(self._alphas)
-        other_images = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
+        # The key has no seed and no step: the permutation is always the same.
+        other_images = generator("aslp_cl_permuted", n).permutation(n)
         return self._alphas.take(other_images.take(batch.index))

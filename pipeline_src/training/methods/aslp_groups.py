@@ -20,9 +20,9 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 class ASLPGroups(ASLPCL):
     """ASLP_CL that also trains on object-free crops, with their own target level B_0.
 
-    With probability `null_images` an image is replaced by its largest square without an object,
-    resized. All these labels are perturbed at B_0 / beta; C_0 and A_0 are measured on such squares
-    of the validation images.
+    With probability `null_images` a training image is replaced by its largest square without an
+    object, resized. The labels of such squares are perturbed with probability B_0 / beta. C_0 and
+    A_0 are the confidence and accuracy on such squares of the validation images.
 
     Kind: ours
     Idea: ASLP_CL by groups: images and their object-free crops are each driven until confidence

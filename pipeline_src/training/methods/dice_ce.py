@@ -9,7 +9,9 @@ from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
-SMOOTH = 1e-5  # of the authors' program: a class that is absent and not predicted has a Dice of 1
+# Added to both sums, as in the authors' program: the Dice coefficient of a class that is absent and
+# not predicted becomes 1.
+SMOOTH = 1e-5
 
 
 class DiceCE(Method):

@@ -25,7 +25,7 @@ class MbLS(Method):
     """
 
     margin: NonNegativeFloat = 10.0
-    """Distances to the largest logit up to this one are free."""
+    """Distances to the largest logit are not penalized up to this value."""
     weight: NonNegativeFloat = 0.1
     """Weight of the penalty."""
 

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat
 from pipeline_src.training.method import Tensor
 from pipeline_src.training.methods.dice_ce import DiceCE
 
-EMPTY = 0.01  # a bin with less weight does not count, as in the authors' program
+EMPTY = 0.01  # a bin with a smaller sum of pixel shares counts as empty, as in the authors' program
 
 
 class ML1ACE(DiceCE):
@@ -65,11 +65,11 @@ class ML1ACE(DiceCE):
             position = (f * self.bins - 0.5).clamp(0, self.bins - 1)
         # A pixel is split between two neighboring bins; a hard one is all in one of them.
         lower = position.detach().floor().clamp(max=self.bins - 2)
-        counts = valid(y)[:, None]
-        upper_share = (position - lower) * counts
-        lower_share = (lower + 1 - position) * counts
+        is_valid = valid(y)[:, None]  # ignored pixels have a share of 0 in both bins
+        upper_share = (position - lower) * is_valid
+        lower_share = (lower + 1 - position) * is_valid
         weight = f.new_zeros(*f.shape[:2], self.bins)  # pixels of each image, class and bin
-        excess = weight  # the same zeros: summed probabilities minus labels
+        excess = weight  # sums of f - y in each bin, which start from the same zeros
         for number, share in ((lower, lower_share), (lower + 1, upper_share)):
             index = number.long().flatten(2)
             weight = weight.scatter_add(2, index, share.flatten(2))

@@ -6,8 +6,8 @@ from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
-SAMPLES = 128  # batch size of the authors' program
-WIDTH = 0.4  # of the Laplacian kernel, the authors'
+SAMPLES = 128  # n, the batch size of the authors' program
+WIDTH = 0.4  # width of the Laplacian kernel in units of confidence, as in the authors' program
 
 
 class MMCE(Method):
@@ -24,8 +24,8 @@ class MMCE(Method):
     Kind: comparison
     Idea: A kernel measure of the batch's miscalibration, exactly over all pairs of pixels, is added
         to the loss.
-    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N a
-        n)` where right, `-r / ((1 - a) N (1 - a) n)` where wrong
+    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N
+        max(1, a n))` where right, `-r / ((1 - a) N max(1, (1 - a) n))` where wrong
     Setting: Weight, `width` and n of the authors' program, whose script runs weights of 1 to 13.
         `mmce_mukhoti` (NeurIPS 2020) has weight 2. Ours: all pixels of a batch instead of 128
         samples. On validation pixels of a baseline of `mini` their penalty is 0.111 (mean over
@@ -49,31 +49,33 @@ class MMCE(Method):
 
         y = planes(t)
         log_r, predicted = log_distribution(z).max(1, keepdim=True)
-        counts = valid(y).flatten().double()  # 0 for ignored pixels
+        is_valid = valid(y).flatten().double()  # 1, and 0 for ignored pixels
         r = log_r.double().exp().flatten()  # confidence
         c = y.gather(1, predicted).flatten().double()  # the label's share of the predicted class
-        right = c * counts
-        wrong = (1 - c) * counts
+        right = c * is_valid
+        wrong = (1 - c) * is_valid
         loss = super().loss(z, t)
         if right.any() and wrong.any():
-            d = right * (1 - r) / _divisor(right, counts) - wrong * r / _divisor(wrong, counts)
+            d_right = right * (1 - r) / _divisor(right, is_valid)
+            d_wrong = wrong * r / _divisor(wrong, is_valid)
             # The square root has an infinite slope at 0, where the clamp stops the gradient.
-            norm = kernel_sum(r, d).clamp(min=1e-12).sqrt()
+            norm = kernel_sum(r, d_right - d_wrong).clamp(min=1e-12).sqrt()
             loss = loss + self.weight * norm.to(z.dtype)
         return loss
 
 
-def _divisor(weights: Tensor, counts: Tensor) -> Tensor:
+def _divisor(weights: Tensor, is_valid: Tensor) -> Tensor:
     """Return the divisor of the kernel's coefficients d for the right or for the wrong pixels.
 
-    It is their number times, as in the authors' program, their number among `SAMPLES` pixels.
+    It is the number of these pixels, a N for the right ones, times the number that `SAMPLES` pixels
+    would have at the same share, max(1, a n). The second factor is that of the authors' program.
 
     Args:
-        weights: weights of the right or of the wrong pixels, (N,) in [0, 1].
-        counts: weights of all pixels, (N,), 0 if ignored and else 1.
+        weights: how much each pixel is right (or wrong), (N,) in [0, 1]; 0 if it is ignored.
+        is_valid: (N,), 0 if a pixel is ignored and else 1.
     """
     number = weights.sum()
-    return number * (SAMPLES * number / counts.sum()).clamp(min=1)
+    return number * (SAMPLES * number / is_valid.sum()).clamp(min=1)
 
 
 def kernel_sum(r: Tensor, d: Tensor) -> Tensor:

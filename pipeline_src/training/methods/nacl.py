@@ -16,8 +16,8 @@ class NACL(Method):
     """Cross entropy plus a pull of each logit l_k to tau_k, the share of class k among the 3 x 3
     pixels around.
 
-    The penalty fixes the level of the logits, which one logit z lacks: z is read as the two logits
-    of that difference with the least penalty, |z - (tau_1 - tau_0)|.
+    For two classes there is one logit z, the difference of two logits l_1 - l_0 whose level is not
+    known. The level with the least penalty is taken, and the penalty is |z - (tau_1 - tau_0)|.
 
     Kind: comparison
     Idea: Logits are pulled to the shares of the classes among the pixels around.
@@ -45,6 +45,6 @@ class NACL(Method):
 
         y = planes(t)
         shares = local_mean(y, partial(F.avg_pool2d, kernel_size=3, stride=1))
-        if z.shape[1] == 1:  # one logit is the difference of two: so is its target
+        if z.shape[1] == 1:  # one logit is the difference of two logits, and so is its target
             shares = shares[:, 1:] - shares[:, :1]
         return super().loss(z, t) + self.weight / y.shape[1] * mean((z - shares).abs().sum(1), y)

@@ -34,7 +34,7 @@ class SLP(Perturbing):
     """Bound of the noise on beta, per pixel: standard normal, truncated to +- noise."""
 
     @model_validator(mode="after")
-    def _right_side(self) -> SLP:
+    def _keeps_class(self) -> SLP:
         """Return the method after checking that alpha keeps the class of the expected label.
 
         The expected label is the mean over the random perturbations, which a network learns.

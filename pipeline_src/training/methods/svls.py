@@ -40,6 +40,6 @@ class SVLS(Method):
         squares = y.new_tensor([1.0, 0.0, 1.0])  # squared steps from the center, in one direction
         gaussian = torch.exp(-(squares + squares[:, None]) / (2 * self.sigma**2))
         gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]  # the center weighs as all neighbors do
-        channels = y.shape[1] + 1  # `local_mean` adds a map of the pixels that count
+        channels = y.shape[1] + 1  # `local_mean` adds a map of the valid pixels
         kernel = gaussian.expand(channels, 1, 3, 3)
         return local_mean(y, partial(F.conv2d, weight=kernel, groups=channels))

@@ -40,7 +40,7 @@ def model_modules(config: str) -> tuple[str, ...]:
     # Texts in the file tell what it needs: a path of a base config, or a name of a module.
     files = [model_file(config).resolve()]
     modules = set[str]()
-    for file in files:  # which grow by the `_base_` of each file
+    for file in files:  # the loop appends the `_base_` files of each file to this list
         if file.is_relative_to(ROOT):
             modules.add(".".join([PACKAGE, *file.relative_to(ROOT).with_suffix("").parts]))
         for node in ast.walk(syntax_tree(file)):

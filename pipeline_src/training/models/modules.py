@@ -127,8 +127,8 @@ class ASLPHead(BaseDecodeHead):
         path = self.coarsest(levels.pop())
         for fusion in reversed(self.fusions):
             level = levels.pop()
-            # Twice as large, with the same corner pixels; less where an odd size was halved on the
-            # way down.
+            # The size of the finer level is twice as large, or one less where the backbone halved
+            # an odd size.
             path = fusion(resized(path, level.shape[2:], align_corners=True), level)
         # The fused map has 1/4 of the image's size: it is doubled twice.
         x = self.enter(doubled(path, align_corners=True))

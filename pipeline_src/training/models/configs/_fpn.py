@@ -1,6 +1,6 @@
-"""What every *_fpn model has on its backbone: a feature pyramid, mostly of 64 channels.
+"""The base of all *_fpn models, without a backbone: a feature pyramid of 64 channels and its head.
 
-Its logits have 1/4 of the size of the image.
+The logits have 1/4 of the size of the image. A model may override the channels.
 """
 
 model = dict(
