@@ -209,11 +209,13 @@ class Recommendation:
     outcomes: Mapping[str, str]
 
 
-def recommend(inside: ProtocolComparison) -> Recommendation:
+def recommend(inside: ProtocolComparison, tie_break: str = "ece") -> Recommendation:
     """Return what `RULE` recommends for the methods.
 
     Args:
         inside: the methods on the test sets in distribution, because only these decide.
+        tie_break: a metric; of equally simple methods of the tie, the one of the lowest mean is
+            recommended.
     """
     baseline = inside.baseline
     outcomes = dict.fromkeys(inside.methods, "")
@@ -241,7 +243,11 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
                 tie.append(method)
                 outcomes[method] = TIED
     facts = inside.facts
-    chosen = min(tie, key=lambda method: simplicity(facts, method), default=baseline)
+    chosen = min(
+        tie,
+        key=lambda method: (simplicity(facts, method), inside.mean(tie_break, method).value),
+        default=baseline,
+    )
     outcomes[chosen] = RECOMMENDED
     others = [method for method in tie if method != chosen]
     return Recommendation(method=chosen, tied=others, outcomes=outcomes)

@@ -31,6 +31,8 @@ LEGENDS = {  # words of the table -> what they mean
     "lower": "lower: this interval is below 0; for ECE, that of the squared error also",
     "higher": "higher: this interval is above 0; for ECE, that of the squared error also",
 }
+# After the steps of `RULE`, of which the last one can leave several calibrators.
+TIE_BREAK = "Of equally simple calibrators of the tie, that of the lowest Brier score is applied."
 
 
 def calibrate(
@@ -120,7 +122,7 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
 
 
 def _choice(calibrators: dict[str, Any]) -> list[str]:
-    """Return the table of all calibrators, and the rule that chooses one."""
+    """Return the lines of the table of all calibrators, and of the rule that chooses one."""
     columns = [METRICS[name].column for name in calibrators["temperature"]["scores"]]
     rows = [["minus temperature", *columns, "outcome"]]
     for calibrator, entry in calibrators.items():
@@ -130,4 +132,4 @@ def _choice(calibrators: dict[str, Any]) -> list[str]:
             ends = score["intervals"]["difference"]
             row.append(with_ends(Difference.of(METRICS[name]), change, ends))
         rows.append([*row, entry["outcome"]])
-    return [*aligned(rows), "cross-validated; baseline: the maps as they are", *RULE]
+    return [*aligned(rows), "cross-validated; baseline: the maps as they are", *RULE, TIE_BREAK]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.checks import FolderCounts
 from pipeline_src.maps.compare import paired_scores
 from pipeline_src.maps.files import (
-    VOLUMES,
+    VOLUME_SUFFIXES,
     Form,
     Pair,
     form_of,
@@ -45,12 +45,13 @@ from pipeline_src.rng import generator
 CALIBRATOR = "calibrator.json"
 FOLDER = "maps"
 SCORES = "scores.json"
+# The metrics of scores.json: of applied maps with masks, and of cross-validated maps. The latter
+# are without AUGRC, which compares the pixels of all images, but folds have different calibrators.
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
-# Without AUGRC, which compares the pixels of all images, but folds have different calibrators.
 CROSS_SCORED = ("ece", "brier", "nll", "accuracy")
 CROSS_VALIDATION = "cross-validation"
-ALL = "all"  # the `--method` that chooses
-BASELINE = "baseline"  # the maps as they are, in the words of the rule
+ALL = "all"  # the `--method` that chooses a calibrator
+BASELINE = "baseline"  # the maps as they are, as the rule of `recommend` calls them
 
 
 def calibrate_folder(
@@ -91,55 +92,39 @@ def calibrate_folder(
             then.
     """
     check_bins(bins)
-    if method != ALL:
-        calibrator_class(method, "--method")
-    elif not resamples:
-        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
-    foreign = []
-    if (out / FOLDER).exists() and not (out / CALIBRATOR).exists():
-        foreign = [out / FOLDER]
-    outputs.check_output(
-        out,
-        "calibrate",
-        below=[out / FOLDER],
-        inputs=(pred, mask, apply, test_mask),
-        foreign=foreign,
-    )
+    _check_method(method, resamples)
+    _check_output(out, inputs=(pred, mask, apply, test_mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
     units = groups_of([pair.stem for pair in pairs], groups)
     units_of_scored = groups_of([pair.stem for pair in scored], groups)
-    number = len(pairs) if units is None else int(units.max()) + 1
-    if method == ALL and number < FEW_GROUPS:
-        raise UserError(
-            "--method all needs more images, or groups of them, to tell calibrators apart",
-            found=number,
-            expected=f"{FEW_GROUPS} or more",
-            fix="--method temperature",
-        )
+    if method == ALL:
+        _check_number(len(pairs), units)
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
     warnings = fit_counts.warnings() + skipped + skipped_applied
-    by_method = {BASELINE: fit_counts}
+    # Of the fitted maps: as they are, and cross-validated by calibrator.
+    measured: dict[str, Measurement] = {}
     if method == ALL or not test_mask:
         names = suitable(pixels.classes) if method == ALL else [method]
-        crossed, remarks = cross_validated(names, pixels, units, pairs, form)
-        by_method |= crossed
-        warnings += remarks
+        counted, fold_warnings = cross_validated(names, pixels, units, pairs, form)
+        warnings += fold_warnings
+        for name, counts in ({BASELINE: fit_counts} | counted).items():
+            measured[name] = _measured(counts, units, bins, resamples)
     table: dict[str, Any] = {}
     if method == ALL:
-        method, table = choose(by_method, units, bins, resamples)
+        method, table = choose(measured)
         if not test_mask:
             warnings.append(
                 "these scores chose the calibrator, so they are slightly too good; --test-mask "
                 "gives others"
             )
-    if method == BASELINE:
-        calibrator: Calibrator = TemperatureCalibrator(temperature=1)
-        warnings.append("no calibrator improves on the maps; they are written as they are")
-    else:
+        if method == BASELINE:
+            warnings.append("no calibrator improves on the maps; they are written as they are")
+    calibrator: Calibrator = TemperatureCalibrator(temperature=1)  # which changes nothing
+    if method != BASELINE:
         calibrator = fitted(calibrator_class(method), pixels)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         before, after = write_calibrated(applied, calibrator, new / FOLDER, form)
@@ -147,9 +132,11 @@ def calibrate_folder(
             before.check()
             warnings += [f"{apply}: {line}" for line in before.warnings()]
             warnings += overlap_warnings(fit_counts, before)
+            run_before = _measured(before, units_of_scored, bins, resamples)
+            run_after = _measured(after, units_of_scored, bins, resamples)
         else:
-            before = fit_counts
-            after = by_method[method]
+            run_before = measured[BASELINE]
+            run_after = measured[method]
         record = Record.of(calibrator, pixels)
         result: dict[str, Any] = {
             "method": method,
@@ -159,15 +146,13 @@ def calibrate_folder(
             "scored_images": len(scored),
             "applied_images": len(applied),
             "bins": bins,
-            "clamp": before.clamps,
+            "clamp": before.clamps if test_mask else fit_counts.clamps,
         }
         if groups:
             result["groups"] = groups_note(units_of_scored)
         elif resamples:
             warnings += images_note(len(scored))
         result["warnings"] = warnings
-        run_before = _measured(before, units_of_scored, bins, resamples)
-        run_after = _measured(after, units_of_scored, bins, resamples)
         scored_metrics = SCORED if test_mask else CROSS_SCORED
         result["scores"] = paired_scores(scored_metrics, run_before, run_after)
         if table:
@@ -177,14 +162,49 @@ def calibrate_folder(
     return result
 
 
+# The checks of the options
+
+
+def _check_method(method: str, resamples: int) -> None:
+    """Raise a UserError for an unknown calibrator, or a choice of one without intervals."""
+    if method != ALL:
+        calibrator_class(method, "--method")
+    elif not resamples:
+        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
+
+
+def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
+    """Raise a UserError if `out` cannot be written, or has files that `calibrate` did not write."""
+    foreign = []
+    if (out / FOLDER).exists() and not (out / CALIBRATOR).exists():
+        foreign = [out / FOLDER]
+    outputs.check_output(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=foreign)
+
+
+def _check_number(images: int, units: np.ndarray | None) -> None:
+    """Raise a UserError if there are too few images to choose a calibrator, or groups of them.
+
+    Args:
+        units: (N,) the group of each image, from 0; None where images are independent.
+    """
+    number = images if units is None else int(units.max()) + 1
+    if number < FEW_GROUPS:
+        raise UserError(
+            "--method all needs more images, or groups of them, to tell calibrators apart",
+            found=number,
+            expected=f"{FEW_GROUPS} or more",
+            fix="--method temperature",
+        )
+
+
 # The fit
 
 
 def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, Pixels]:
-    """Return the counts of all pairs, and their pixels that a calibrator is fitted to.
+    """Return the counts of all pairs, and the pixels to which a calibrator is fitted.
 
-    Of maps of two classes these are all pixels, merged by logit. Of maps of K classes as many
-    pixels of each image as fit into memory are drawn, and each stands for an equal share of its
+    Of maps of two classes these are all pixels, merged by logit. Of maps of K classes pixels are
+    drawn, from each image as many as fit into memory, and each stands for an equal share of its
     image.
 
     Raises:
@@ -192,7 +212,7 @@ def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, 
     """
     counts = FolderCounts(form)
     pixels = []
-    most = max(1, MOST_LOGITS // ((form.classes or 2) * len(pairs)))
+    most = max(1, MOST_LOGITS // ((form.classes or 2) * len(pairs)))  # pixels of an image
     for saved in read_pairs(pairs, form):
         counts.add(saved)
         random = generator(saved.pair.stem, "calibrate")
@@ -218,15 +238,18 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
 
 
 def _classes(pixels: Pixels) -> np.ndarray:
+    """Return the labels that occur, ascending; a pixel of weight 0 does not count."""
     return np.unique(pixels.labels[pixels.weights > 0])
 
 
 def cross_fitted(
     calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None
 ) -> tuple[list[Calibrator], list[str]]:
-    """Return for each image the calibrator that is fitted to the other folds, and warnings.
+    """Return for each image the calibrator that is fitted without the image's fold, and warnings.
 
     Args:
+        calibrator: the type of the calibrators.
+        pixels: of all images.
         groups: (I,) the group of each image; None where images are independent.
 
     Raises:
@@ -244,8 +267,8 @@ def cross_fitted(
         )
     by_fold = []
     warnings: list[str] = []
-    for fold in range(folds.max() + 1):  # one at a time in memory
-        others = pixels.take(folds != fold)
+    for fold in range(folds.max() + 1):
+        others = pixels.take(folds != fold)  # a copy; one at a time is in memory
         by_fold.append(fitted(calibrator, others))
         if len(_classes(others)) < 2:
             warnings = [
@@ -256,7 +279,10 @@ def cross_fitted(
 
 
 def suitable(classes: int) -> list[str]:
-    """Return the calibrators for so many classes; of saved maps `vector` is `platt`."""
+    """Return the names of the calibrators that are defined for maps of so many classes.
+
+    `vector` is left out, because on saved maps `platt` is the same calibrator.
+    """
     kinds = [calibrator_class(name) for name in CALIBRATORS if name != "vector"]
     return [kind.name for kind in kinds if classes == 2 or not kind.two_classes]
 
@@ -268,13 +294,16 @@ def cross_validated(
     pairs: Sequence[Pair],
     form: Form,
 ) -> tuple[dict[str, FolderCounts], list[str]]:
-    """Return by calibrator the counts of all maps, each calibrated without its fold, and warnings.
+    """Return the counts of all maps after cross-validated calibration, by calibrator, and warnings.
 
-    Each file is read once.
+    Each map is calibrated by a calibrator that was fitted without the map's fold. Each file is read
+    once.
 
     Args:
         names: of the calibrators.
-        pixels, groups: as of `cross_fitted`, of the images of `pairs`.
+        pixels: of the images of `pairs`, to be fitted to.
+        groups: (I,) the group of each image; None where images are independent.
+        form: of all maps.
     """
     calibrators = {}
     for name in names:
@@ -294,26 +323,35 @@ def cross_validated(
 def _measured(
     counted: FolderCounts, units: np.ndarray | None, bins: int, resamples: int
 ) -> Measurement:
-    """Return the metrics of the maps as they are, or calibrated, on the same resamples."""
+    """Return the metrics of unnormalized maps, exactly and on resamples of the images.
+
+    The resamples are the same for all counts of the same images, so differences are paired.
+
+    Args:
+        units: (N,) the group of each image; None where images are independent.
+        bins: number of equal-width bins.
+        resamples: their number.
+    """
     return measure(grouped(counted.counts(), units)["raw"], bins, SEED, resamples)
 
 
-def choose(
-    counted: Mapping[str, FolderCounts], units: np.ndarray | None, bins: int, resamples: int
-) -> tuple[str, dict[str, Any]]:
-    """Return the calibrator that the report's rule recommends, and what it is compared with.
+def choose(measured: Mapping[str, Measurement]) -> tuple[str, dict[str, Any]]:
+    """Return the calibrator that the rule of reports (`recommend`) chooses, and a table of all.
+
+    Of calibrators that the rule finds equally simple, the one with the lowest Brier score is
+    chosen, because a coarse calibrator can have the lower ECE and tell fewer pixels apart.
 
     Args:
-        counted: calibrator, or `BASELINE`, -> its cross-validated counts.
+        measured: calibrator, or `BASELINE`, -> the measurement of its cross-validated maps.
 
     Returns:
-        its name, and by name the `outcome` of the rule with the `scores`, each paired with that of
-        temperature scaling.
+        The calibrator's name, `BASELINE` if none improves on the maps. The table has by name the
+        `outcome` of the rule and the `scores`, each paired with that of temperature scaling.
     """
-    measured = {name: _measured(side, units, bins, resamples) for name, side in counted.items()}
     methods = {name: MethodFacts(code=name) for name in measured}
     facts = Facts(CROSS_VALIDATION, methods, {CROSS_VALIDATION: "id"})
-    choice = recommend(ProtocolComparison(facts, {CROSS_VALIDATION: measured}, "id"))
+    comparison = ProtocolComparison(facts, {CROSS_VALIDATION: measured}, "id")
+    choice = recommend(comparison, tie_break="brier")
     table = {}
     for name, run in measured.items():
         scores = paired_scores(
@@ -324,7 +362,9 @@ def choose(
 
 
 def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:
-    """Return a warning that names scored images whose content was also fitted, under any name."""
+    """Return a warning that names scored images which were also fitted, under any name; an empty
+    list if there are none.
+    """
     known = set(_contents(fitted_counts).values())
     shared = [name for name, content in _contents(scored_counts).items() if content in known]
     if not shared:
@@ -336,7 +376,9 @@ def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -
 
 
 def _contents(counted: FolderCounts) -> dict[str, bytes]:
-    """Return by image id the sums over the pixels of map and mask, which identify the content.
+    """Return for each image id the image's row of the counts, as bytes that identify its content.
+
+    The row holds size, numbers of pixels and sums of scores, equal for equal maps and masks only.
 
     Images without a pixel that counts and maps of one value are left out, because several images
     share such sums.
@@ -377,8 +419,9 @@ def write_calibrated(
         probability = calibrated(calibrator, saved.probability, saved.logits)
         new = replace(saved, probability=probability)
         stored = probability
+        # The file of a volume can hold two classes, of which only the object's was read.
         two_classes = len(saved.stored_shape) == 4 and saved.stored_shape[0] == 2
-        if two_classes:  # of a volume: background and object
+        if two_classes:
             stored = np.stack([1 - probability, probability])
         path = folder / (pair.stem + suffix_of(pair.map))
         _write_map(path, pair.map, stored.reshape(saved.stored_shape))
@@ -390,7 +433,10 @@ def write_calibrated(
 
 
 def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
-    """Write an array in the format of the file `original`."""
+    """Write an array to `path`, in the format of the file `original`.
+
+    An .npz file keeps the name of its array, a NIfTI file its header.
+    """
     suffix = suffix_of(path)
     # A file object, because numpy appends .npy to the names of other files.
     with atomic(path) as temporary, open(temporary, "wb") as file:
@@ -400,17 +446,19 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
             with np.load(original) as arrays:
                 named: dict[str, Any] = {arrays.files[0]: stored}
             np.savez_compressed(file, **named)
-        elif suffix in VOLUMES:
-            file.write(_nifti_bytes(original, stored, compressed=suffix == VOLUMES[-1]))
+        elif suffix in VOLUME_SUFFIXES:
+            file.write(_nifti_bytes(original, stored, compressed=suffix == ".nii.gz"))
         else:
             Image.fromarray(stored).save(file, Image.registered_extensions()[suffix])
 
 
 def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
-    """Return a NIfTI file of values (z, y, x) with the affine and the header of another."""
+    """Return the content of a NIfTI file with the values `stored`, (z, y, x), and with the affine
+    and the header of the file `original`.
+    """
     image = nifti(original)
     header = image.header.copy()
     header.set_data_dtype(stored.dtype)
-    header.set_slope_inter(1, 0)
+    header.set_slope_inter(1, 0)  # values are stored as they are, not scaled
     content: bytes = type(image)(stored.T, image.affine, header).to_bytes()
     return gzip.compress(content, mtime=0) if compressed else content

@@ -16,7 +16,8 @@ from pipeline_src.errors import UserError, few
 from pipeline_src.maps.files import Form, Pair, SavedMap, read_pairs
 from pipeline_src.metrics.registry import value
 
-MEANINGS = {  # of maps that stay below a value
+# Type of maps -> a value, and what maps of this type probably hold if none of them exceeds it.
+MEANINGS = {
     "uint8": (1, "decisions 0 and 1"),
     "uint16": (255, "8-bit values or percent"),
 }
@@ -35,8 +36,8 @@ class FolderCounts:
 
     Args:
         form: of all maps. Volumes have the protocol `raw` only, and no S- and E-measure.
-        whole_maps: whether S- and E-measure of binary maps are also computed.
-        weighted_f: whether weighted F is computed with these.
+        whole_maps: whether the S- and E-measure of binary maps are also computed.
+        weighted_f: whether the weighted F-measure is computed with these.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class FolderCounts:
         self._masks = sha256()
 
     def counts(self) -> dict[str, Counts]:
-        """Return the counts of all pixels that count by protocol, with the clamps of `clamps`."""
+        """Return the counts by protocol, of all pixels of all maps that were added."""
         return self._accumulator.counts()
 
     def add(self, saved: SavedMap) -> None:
@@ -95,17 +96,19 @@ class FolderCounts:
             self._check_range()
 
     def _check_mask_values(self) -> None:
-        """Raise a UserError where the values of binary masks do not determine the object; all
-        masks decide together (`object_unclear`).
+        """Raise a UserError where the values of binary masks do not determine the object.
+
+        All masks decide together: 0 and 255 or 0 and 1 are background and object, other values are
+        unclear (`object_unclear`). So are masks of 0 and 255 if 255 is ignored: it is the object.
         """
-        values = sorted(self.examples)
+        values = sorted(self.examples)  # that occur in the masks, without the ignored value
         top = max(values, default=0)
         below = [mask_value for mask_value in values[:-1] if mask_value > 0]
         void_is_object = self.form.ignore == 255 and self.ignored > 0 and top == 0
         if not (void_is_object or object_unclear(values)):
             return
         shown = []
-        for mask_value in values[:4] + values[4:][-1:]:
+        for mask_value in values[:4] + values[4:][-1:]:  # the least four, and the highest
             shown.append(f"{mask_value} ({self.examples[mask_value]})")
         found = f"the values {', '.join(shown)}"
         fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
@@ -123,7 +126,9 @@ class FolderCounts:
         )
 
     def _check_range(self) -> None:
-        """Raise a UserError if all values of a type of maps are too small for probabilities."""
+        """Raise a UserError if all maps of an integer type have values too small for probabilities,
+        as decisions and percent have (`MEANINGS`).
+        """
         for kind, (limit, meaning) in MEANINGS.items():
             highest = self.highest.get(kind, 0)
             if 0 < highest <= limit:
@@ -142,6 +147,7 @@ class FolderCounts:
         return list(self._corrections()) + list(self._likely_mistakes())
 
     def _corrections(self) -> Iterator[str]:
+        """Yield a line for maps that were resized, an --ignore without effect, and gray masks."""
         if self.resized:
             yield (
                 f"{len(self.resized)} map(s) had another size than their mask and were resized "
@@ -150,6 +156,7 @@ class FolderCounts:
         if self.form.ignore is not None and not self.ignored:
             yield f"no mask pixel has the value {self.form.ignore}, which --ignore names"
         gray = [mask_value for mask_value in self.examples if 0 < mask_value < 255]
+        # Masks of 0 and 1 are no gray ones.
         if gray and gray != [1]:
             number = self.values[gray].sum()
             hint = ""
@@ -158,20 +165,24 @@ class FolderCounts:
             yield f"{number} mask pixel(s) were neither 0 nor 255 and were cut at > 127{hint}"
 
     def _likely_mistakes(self) -> Iterator[str]:
+        """Yield a line for maps that are 0, decisions, inverted or on another scale, and for masks
+        without an object.
+        """
         raw = self.counts()["raw"]
         histogram = raw.histogram
         if not raw.pixels:
             return
         if max(self.highest.values()) == 0:
             yield "every map is 0 everywhere"
+        # All pixels are in the level of doubt 0, at its beginning: their confidence is 1.
         elif raw.pixels == histogram.count[0].sum() and not histogram.position.any():
             yield (
                 "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is "
                 "their share of errors"
             )
-        objects = histogram.count[:, :, 1]
+        objects = histogram.count[:, :, 1]  # pixels whose label is the object
         if raw.confusion is not None:
-            objects = raw.confusion[1:]
+            objects = raw.confusion[1:]  # pixels whose label is another class than 0
         if objects.any() and not self.form.classes:
             yield from self._scales()
         elif not objects.any() and not self.form.no_object:
@@ -204,11 +215,12 @@ def count_folder(
     whole_maps: bool = False,
     weighted_f: bool = False,
 ) -> FolderCounts:
-    """Return the counts of all pairs.
+    """Return the counts of all pairs, after a check of what their values show together.
 
     Args:
         form: of all maps.
-        whole_maps, weighted_f: as of `FolderCounts`.
+        whole_maps: whether S- and E-measure of binary maps are also computed.
+        weighted_f: whether weighted F is computed with these.
 
     Raises:
         UserError: names all files that cannot be used, or what their values do not show.

@@ -16,17 +16,21 @@ from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.text_tables import UNDEFINED, aligned
 
-PANELS = 6  # of the diagram: the classes with the largest ECE
-PRINTED = 20  # classes in the terminal
+PANELS = 6  # number of classes in the diagram
+PRINTED = 20  # number of classes in the table of the terminal; both have the largest ECE
 
 
 def class_counts(raw: Counts, k: int) -> Counts:
-    """Return the counts of the pairs (p_k, y == k) of all pixels, as if k were the top label.
+    """Return the counts of the pairs (p_k, y == k) of all pixels: probability of the class k, and
+    whether a pixel has it.
 
-    The images and their groups are those of `raw`, also where an image has no pixel of the class.
+    The pairs stand where the confidence and correctness of the top label do, so functions of the
+    top label measure the class. The images and their groups are those of `raw`, also where an image
+    has no pixel of the class.
     """
     of_class = raw.classes[k]
     table = of_class.images.table.copy()
+    # The rows of a class count its pixels only, but all pixels of an image have a pair.
     table[:, COLUMNS.index("pixels")] = raw.images.column("pixels")
     images = replace(raw.images, table=table, levels=of_class.images.levels)
     return Counts(replace(of_class.histogram, top=True), images)
@@ -35,17 +39,18 @@ def class_counts(raw: Counts, k: int) -> Counts:
 def class_results(
     raw: Counts, bins: int, resamples: int
 ) -> tuple[list[dict[str, Any]], list[np.ndarray | None]]:
-    """Return the numbers of each of K classes, and the `accuracy_band` of each.
+    """Return the numbers of each of K classes, and the error bars of its reliability diagram.
 
     Returns:
-        For each class `class`, its id k; `ece` of the pairs (p_k, y == k) of all pixels, whose mean
-        over classes is the class-wise ECE; `interval` of the ECE, None if it is undefined;
-        `accuracy`, the share of the pixels of the class that are predicted as the class, None
-        without such a pixel; `share`, that of the class of all pixels.
+        A dict for each class: `class`, its id k; `ece` of the pairs (p_k, y == k) of all pixels,
+        whose mean over classes is the class-wise ECE; `interval` of the ECE, None if it is
+        undefined; `accuracy`, the share of the pixels of the class that are predicted as the class,
+        None without such a pixel; `share`, the share of the class in all pixels. And for each class
+        what `accuracy_band` returns.
     """
     if raw.confusion is None:
         return [], []
-    labelled = raw.confusion.sum(axis=1).tolist()
+    labelled = raw.confusion.sum(axis=1).tolist()  # pixels of each class
     hits = raw.confusion.diagonal().tolist()
     classes = []
     bands = []
@@ -78,7 +83,8 @@ def draw_worst(
     """Draw the diagrams of the `PANELS` classes with the largest ECE as <stem>.svg, .pdf and .png.
 
     Args:
-        result: of `judge_folder`, with `classes`.
+        raw: the counts of all classes.
+        result: the content of metrics.json, with `classes` from `class_results`.
         bands: of all classes, from `class_results`.
         source: the line that names the masks.
     """
@@ -99,7 +105,11 @@ def draw_worst(
 
 
 def summary_text(classes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the table of classes for the terminal, largest ECE first."""
+    """Return the lines of the table of classes for the terminal, largest ECE first.
+
+    Args:
+        classes: the numbers of each class from `class_results`.
+    """
     accuracy = METRICS["accuracy"]
     rows = [["class", METRICS["ece"].column, accuracy.column, "pixels %"]]
     for of_class in worst_first(classes)[:PRINTED]:

@@ -24,17 +24,23 @@ from pipeline_src.files import hash_of, reading, write_text
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import METRICS
 
-OPTIONS = ("n_classes", "bins", "groups")  # of `judge`, alike for both models
-READ = ("name", "n_images", "n_pixels", "bins", "clamp", "masks", "warnings")  # of metrics.json
+# Keys of metrics.json, which `judge` writes: those that both models must have alike, and those that
+# a file must have to be compared.
+ALIKE = ("n_classes", "bins", "groups")
+REQUIRED = ("name", "n_images", "n_pixels", "bins", "clamp", "masks", "warnings")
 
 
 def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> dict[str, Any]:
-    """Judge two folders of maps into `out`/a and `out`/b, and compare them (`compare_judged`).
+    """Evaluate two folders of maps into `out`/a and `out`/b, and compare the results.
 
     An error leaves earlier results.
 
     Args:
+        a, b: the folders of maps.
         options: of `judge_folder`.
+
+    Returns:
+        The content of comparison.json, as `compare_judged`.
     """
     outputs.check_output(out, "compare", inputs=(a, b, mask))
     with outputs.staged(out, "comparison.json", ["reliability.*"]) as new:
@@ -51,7 +57,7 @@ def compare_judged(
     Args:
         a, b: two folders that `judge` wrote; differences are b - a. Where `judge` had groups of
             images, these are resampled.
-        titles: the names of both in messages; by default the folders.
+        titles: the names of both in error messages; by default the folders.
 
     Returns:
         The content of comparison.json.
@@ -72,10 +78,10 @@ def compare_judged(
             expected="the same images and masks, and the same options of judge",
         )
     bins = models[0]["bins"]
-    units = None
-    if "group_numbers" in models[0]:
-        units = np.array(models[0]["group_numbers"], np.int64)
-    measured = [measure_protocols(run, bins, SEED, groups=units) for run in counts]
+    groups = None
+    if "group_numbers" in models[0]:  # the group of each image
+        groups = np.array(models[0]["group_numbers"], np.int64)
+    measured = [measure_protocols(run, bins, SEED, groups=groups) for run in counts]
     result = {key: models[0][key] for key in ("n_images", "n_pixels", "bins")}
     result["warnings"] = list(dict.fromkeys(models[0]["warnings"] + models[1]["warnings"]))
     if models[0]["clamp"] != models[1]["clamp"]:
@@ -90,11 +96,14 @@ def compare_judged(
         table = bin_tables.reliability_table(of_model["raw"].histogram, bins, band)
         tables[f"{side}: {model['name']}"] = table
     result["models"] = list(tables)
-    low = bin_tables.corner(list(tables.values()))
     lines = [f"{result['n_images']:,} images · {bins} bins · unnormalized", reliability.KEY]
     with outputs.staged(out, "comparison.json", ["reliability.*"]) as new, style.house():
         diagram = reliability.draw_panels(
-            tables, dict.fromkeys(tables, ""), "Two models", lines, low
+            tables,
+            notes=dict.fromkeys(tables, ""),  # no text below the panels
+            heading="Two models",
+            lines=lines,
+            low=bin_tables.corner(list(tables.values())),
         )
         style.save(diagram, new / "reliability")
         write_text(new / "comparison.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -102,11 +111,15 @@ def compare_judged(
 
 
 def _judged(folder: Path) -> dict[str, Any]:
-    """Return metrics.json of a folder of `judge`; a UserError if it is missing or incomplete."""
+    """Return the content of metrics.json in a folder that `judge` wrote.
+
+    Raises:
+        UserError: the file is missing, cannot be read, or lacks a key of `REQUIRED`.
+    """
     file = folder / "metrics.json"
     with reading(f"{file} cannot be read", fix="run judge, or give --mask and maps"):
         content = json.loads(file.read_text(encoding="utf-8"))
-    missing = [key for key in READ if not isinstance(content, dict) or key not in content]
+    missing = [key for key in REQUIRED if not isinstance(content, dict) or key not in content]
     if missing:
         raise UserError(
             f"{file} was not written by this version of judge",
@@ -117,11 +130,17 @@ def _judged(folder: Path) -> dict[str, Any]:
 
 
 def _facts(model: Mapping[str, Any], raw: Counts) -> set[str]:
-    """Return what two models must have in common: options, and what is known of the masks."""
-    facts = {f"{key}: {model.get(key, 'none')}" for key in OPTIONS}
+    """Return as lines of text what two models must have in common: options, groups and masks.
+
+    Args:
+        model: the content of metrics.json.
+        raw: the model's counts.
+    """
+    facts = {f"{key}: {model.get(key, 'none')}" for key in ALIKE}
     facts.add(f"SHA-256 of the masks: {model['masks']}")
     facts.add(f"SHA-256 of the groups: {hash_of(groups=model.get('group_numbers', []))}")
     images = raw.images
+    # (N, 2) pixels of each image by label, of each class or of the object.
     pixels = [of_class.images.levels.sum(axis=1) for of_class in raw.classes or [raw]]
     rows = np.column_stack([images.column("height"), images.column("width"), *pixels])
     for name, row in zip(images.ids, rows.tolist(), strict=True):
@@ -137,15 +156,18 @@ def paired_scores(
 ) -> dict[str, Any]:
     """Compare two measurements on the same resamples of the same images.
 
-    A difference is called one only by intervals whose coverage is known: of an error the symmetric
-    one together with that of the squared error, and of 10 images or groups or more.
+    A value is called changed only where the interval of the difference has a known coverage. So
+    there must be `FEW_GROUPS` images (or groups) or more. For a calibration error, such as ECE, the
+    interval is symmetric, and that of the squared error must exclude 0, too.
 
     Args:
-        sides: the names of both.
+        names: of the metrics; those that a side lacks are left out.
+        sides: the keys of the two values in the result.
 
     Returns:
-        By metric both values, their `intervals`, and whether the value `changed`. Where another
-        metric also decides, the interval of its difference is under its name.
+        By metric: both values; their `intervals` and that of the `difference`, after - before; and
+        `changed`, "lower", "higher" or empty. If the squared error also decides, the interval of
+        its difference is among the intervals, under its name.
     """
     first, second = sides
     limits_before = before.intervals()
@@ -162,12 +184,12 @@ def paired_scores(
         changed = ""
         change = estimate(name, (before, -1.0), (after, 1.0)) if limits_before else None
         if change:
-            if change.decided:
+            if change.decided:  # the difference of the squared error
                 intervals[METRICS[name].decided_by] = _limits(change.decided)
                 change = _symmetric(change)
             intervals["difference"] = _limits(change)
             if change.units >= FEW_GROUPS:
-                changed = change.direction
+                changed = change.direction  # of both, if the squared error also decides
         scores[name] = {
             first: float(before.points[name][0]),
             second: float(after.points[name][0]),
@@ -188,6 +210,7 @@ def _symmetric(change: Estimate) -> Estimate:
 
 
 def _limits(effect: Estimate) -> tuple[float, float] | None:
+    """Return the limits of the interval of an effect; None where they are undefined."""
     if math.isnan(effect.image_low):
         return None
     return effect.interval()

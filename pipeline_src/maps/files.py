@@ -30,16 +30,18 @@ from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import check_folder, check_regular, composed
 from pipeline_src.labels import IGNORED
 
-ARRAYS = (".npy", ".npz")
-JPEG = (".jpg", ".jpeg")
-PICTURES = (".png", ".tif", ".tiff", ".bmp")
-VOLUMES = (".nii", ".nii.gz")  # NIfTI
-MAPS = PICTURES + ARRAYS + VOLUMES
-MASKS = MAPS + JPEG
+# Suffixes of the files that are read, in lower case.
+ARRAY_SUFFIXES = (".npy", ".npz")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+PICTURE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+VOLUME_SUFFIXES = (".nii", ".nii.gz")  # NIfTI
+MAP_SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES + VOLUME_SUFFIXES
+MASK_SUFFIXES = MAP_SUFFIXES + JPEG_SUFFIXES
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
-MODES = {"1": "L", "P": "RGBA", "LA": "RGBA"}  # of pictures -> those whose values are read
-
-# A picture's colors, its indices, or its colors if they are gray.
+# Pillow's mode of a picture -> the mode to which it is converted before its values are read.
+MODES = {"1": "L", "P": "RGBA", "LA": "RGBA"}
+# What is read of a picture with a palette: its colors, its indices, or ("either") its colors if all
+# are gray and else its indices.
 Palette = Literal["colors", "either", "indices"]
 
 
@@ -70,18 +72,18 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
     Raises:
         UserError: a folder is missing or holds nothing usable, or files have no partner.
     """
-    pairs, unpaired = matched_files(maps, masks)
-    check_files(unpaired)
-    return pairs
+    return pairs_and_warnings(maps, masks, skip_unpaired=False)[0]
 
 
 def pairs_and_warnings(
     maps: Path, masks: Path | None, skip_unpaired: bool
 ) -> tuple[list[Pair], list[str]]:
-    """Return `pair_files`, and a warning that counts the files without a partner.
+    """Return the pairs of files of two folders, and a warning that counts files without a partner.
 
     Args:
-        skip_unpaired: whether files without a partner are left out, and are no error.
+        maps, masks: a folder, or a pattern (`files_by_stem`).
+        skip_unpaired: whether files without a partner are left out. They are an error otherwise,
+            and where no pair is left.
     """
     pairs, unpaired = matched_files(maps, masks)
     if not (pairs and skip_unpaired):
@@ -92,8 +94,11 @@ def pairs_and_warnings(
 
 
 def matched_files(maps: Path, masks: Path | None) -> tuple[list[Pair], list[str]]:
-    """Return the pairs of files, and a line for each file without a partner."""
-    map_files = files_by_stem(maps, MAPS)
+    """Return the pairs of files of two folders, and a line for each file without a partner.
+
+    Without `masks`, every map is a pair without a mask.
+    """
+    map_files = files_by_stem(maps, MAP_SUFFIXES)
     if masks is None:
         return [Pair(stem, map_files[stem], None) for stem in sorted(map_files)], []
     if maps.resolve() == masks.resolve():
@@ -102,7 +107,7 @@ def matched_files(maps: Path, masks: Path | None) -> tuple[list[Pair], list[str]
             found=maps,
             expected="a folder of maps and one of masks",
         )
-    mask_files = files_by_stem(masks, MASKS)
+    mask_files = files_by_stem(masks, MASK_SUFFIXES)
     pairs = []
     unpaired = []
     for stem in sorted(map_files):
@@ -118,18 +123,22 @@ def matched_files(maps: Path, masks: Path | None) -> tuple[list[Pair], list[str]
 def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return every file with one of the suffixes, by stem; hidden files and folders are left out.
 
-    A JPEG file stands for a stem that has no file with one of the suffixes: it is refused when it
-    is read as a map. Of an .npz file and a NIfTI file of one stem the first is taken: nnU-Net
-    writes probabilities and decisions so.
+    A stem that only has files with other suffixes (of `MASK_SUFFIXES`), such as a JPEG map, gets
+    one of these: reading it gives an error that says why it cannot be used. Of an .npz file and a
+    .nii.gz file of one stem the .npz file is taken: nnU-Net writes probabilities into it, and
+    decisions into the other one.
 
     Args:
         source: a folder; or a pattern with `*`, as `maps/*/prob.npy`: what the stars stand for is
             the stem.
+
+    Raises:
+        UserError: there is no such file, or several usable files have one stem.
     """
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for file, stem in _named_files(source):
-        if suffix_of(file) in MASKS:
-            # An accent can be a letter of its own or part of one: both are one name.
+        if suffix_of(file) in MASK_SUFFIXES:
+            # Unicode has two spellings of a letter with an accent: both are one name.
             by_stem[composed(stem)].append(file)
     if not by_stem:
         raise UserError(
@@ -142,7 +151,6 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     chosen = {}
     problems = []
     for stem, found in by_stem.items():
-        # JPEG files count only where there is no other.
         usable = [file for file in found if suffix_of(file) in suffixes] or found
         if {suffix_of(file) for file in usable} == {".npz", ".nii.gz"}:
             usable = [file for file in usable if suffix_of(file) == ".npz"]
@@ -154,7 +162,7 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the files of a folder or pattern, each with its stem."""
+    """Yield the files of a folder and its subfolders, or of a pattern, each with its stem."""
     if "*" in str(source):
         stars = re.escape(str(source)).replace(r"\*\*", "(.*)").replace(r"\*", "([^/]*)")
         for name in sorted(glob.glob(str(source), recursive=True)):
@@ -220,12 +228,12 @@ class Form:
 
     @property
     def axes(self) -> int:
-        """The number of axes of the pixels of an image."""
+        """The number of axes of an image, without that of the classes."""
         return 3 if self.volumes else 2
 
     @property
     def shape(self) -> str:
-        """The shape of all maps, as messages print it."""
+        """The expected shape of a map as text for messages, such as "(3, height, width)"."""
         axes = ["depth", "height", "width"][-self.axes :]
         if self.classes:
             axes.insert(0, str(self.classes))
@@ -236,14 +244,17 @@ class Form:
 class SavedMap:
     """The content of a pair of files.
 
-    A volume (D, H, W) has the shape (D H, W) here: pixels are counted alike.
+    A volume (D, H, W) has the shape (D H, W) here, its slices one below the other: its pixels are
+    counted as those of an image.
 
     Attributes:
         pair: the files.
         probability: (H, W) or (K, H, W), in the size and type of the file.
-        logits: of the same shape, where the file holds these: the probabilities are float32.
+        logits: of the same shape, where the file holds logits (its probabilities are float32 then);
+            None where it holds probabilities.
         stored_shape: shape of the array in the file, which can have an axis for the channel.
-        target: the mask, (H', W'), as of `counting.sample.Sample`; None without a mask.
+        target: the labels of the mask, (H', W'): 0, 1 and `IGNORED`, or class ids and K for pixels
+            that never count; None without a mask.
         mask_values: (256,) pixels of a binary mask by value.
     """
 
@@ -256,10 +267,10 @@ class SavedMap:
 
     @cached_property
     def sample(self) -> Sample:
-        """The map with its mask, resized bilinearly to the size of the mask."""
+        """The map, resized bilinearly to the size of its mask, with the mask."""
         assert self.target is not None
         ignore = IGNORED
-        if self.probability.ndim == 3:
+        if self.probability.ndim == 3:  # K classes, whose masks have the label K where ignored
             ignore = len(self.probability)
         probability = resized(self.probability, self.target.shape)
         return Sample(self.pair.stem, probability, self.target, ignore)
@@ -288,7 +299,11 @@ def read_pairs(pairs: Sequence[Pair], form: Form) -> Iterator[SavedMap]:
 
 
 def read_pair(pair: Pair, form: Form) -> SavedMap:
-    """Return the content of a pair; a UserError names the file that cannot be used."""
+    """Return the content of a pair: the mask, then the map, which must fit `form` and the mask.
+
+    Raises:
+        UserError: names the file that cannot be used.
+    """
     target = None
     mask_values = np.zeros(256, np.int64)  # of a mask of classes they are not counted
     classes = form.classes
@@ -298,9 +313,8 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
         target, mask_values = read_mask(pair.mask, form.ignore)
     probability, logits, stored_shape = read_map(pair.map, form)
     size = probability.shape[-form.axes :]
-    found_classes = probability.shape[: -form.axes]
     expected_classes = (classes,) if classes else ()
-    if len(size) != form.axes or found_classes != expected_classes:
+    if probability.shape[: -form.axes] != expected_classes:
         raise UserError(
             f"{pair.map}: an array of another shape than other maps",
             found=probability.shape,
@@ -312,7 +326,7 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
     if target is not None:
         check_size(pair.map, size, target.shape)
     if form.volumes:  # its slices are counted as one image, one below the other
-        joined = (*probability.shape[:-3], -1, size[-1])
+        joined = (*probability.shape[:-3], -1, size[-1])  # (D H, W) or (K, D H, W)
         probability = probability.reshape(joined)
         if logits is not None:
             logits = logits.reshape(joined)
@@ -335,16 +349,19 @@ def form_of(
     logits: bool = False,
     no_object: bool = False,
 ) -> Form:
-    """Return what the first map that can be read, and its mask, show about all.
+    """Return what all files of a folder have in common, as the first readable pair shows it.
 
     Of .npy files only the header is read. `read_pairs` names files that cannot be read.
+
+    Args:
+        ignore, logits, no_object: the fields of the result that no file shows.
     """
     form = Form(ignore=ignore, logits=logits, no_object=no_object)
     for pair in pairs:
         try:
             shape = _shape(pair.map)
-            volumes = suffix_of(pair.map) in VOLUMES or len(shape) == 4
-            if pair.mask and suffix_of(pair.mask) in ARRAYS + VOLUMES:
+            volumes = suffix_of(pair.map) in VOLUME_SUFFIXES or len(shape) == 4
+            if pair.mask and suffix_of(pair.mask) in ARRAY_SUFFIXES + VOLUME_SUFFIXES:
                 volumes |= len(_shape(pair.mask)) == 3
         except Exception:  # numpy, zipfile and nibabel raise anything for a foreign file
             continue
@@ -357,11 +374,14 @@ def form_of(
 
 
 def _shape(path: Path) -> tuple[int, ...]:
-    """Return the shape of the array in a file, without an axis of length 1 for the channel."""
-    if suffix_of(path) in PICTURES:
+    """Return the shape of the array in a file, without an axis of length 1 for the channel.
+
+    Only the number of axes of a picture matters, which is 2, so its size is not read.
+    """
+    if suffix_of(path) in PICTURE_SUFFIXES:
         return (1, 1)
     check_regular(path)
-    if suffix_of(path) in VOLUMES:
+    if suffix_of(path) in VOLUME_SUFFIXES:
         return _without_channel(path, nifti(path).shape[::-1])
     return _without_channel(path, _array(path, mmap_mode="r").shape)
 
@@ -369,12 +389,13 @@ def _shape(path: Path) -> tuple[int, ...]:
 def _without_channel(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of a file's array without an axis of length 1 for the channel.
 
-    It is the first axis, or in a picture the last. NIfTI files have volumes only.
+    The channel is the first axis, or the last one of an image of three axes. NIfTI files have
+    volumes only, whose three axes are depth, height and width.
     """
-    picture = suffix_of(path) not in VOLUMES
-    if len(shape) == (3 if picture else 4) and shape[0] == 1:
+    volume = suffix_of(path) in VOLUME_SUFFIXES
+    if len(shape) == (4 if volume else 3) and shape[0] == 1:
         return shape[1:]
-    if picture and len(shape) == 3 and shape[-1] == 1:
+    if not volume and len(shape) == 3 and shape[-1] == 1:
         return shape[:-1]
     return shape
 
@@ -393,7 +414,7 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     Raises:
         UserError: not readable, several channels, no probabilities.
     """
-    if suffix_of(path) in JPEG:
+    if suffix_of(path) in JPEG_SUFFIXES:
         raise UserError(
             f"{path}: a JPEG file, which changes probabilities",
             fix="save the map as PNG, TIFF or .npy",
@@ -406,14 +427,17 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
             found=f"an array of shape {array.shape}",
             expected=form.shape,
         )
+    # Decisions (bool) and other floats than these two.
     if array.dtype.kind in "bf" and array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
     logits = None
     if form.logits:
         logits = array
         array = _probabilities(path, logits, of_classes=array.ndim > axes)
+    # `checked` wants a mask, which is not known here: with False everywhere, every pixel counts.
     every_pixel = np.broadcast_to(False, array.shape[-axes:])
     probability = checked(array, every_pixel, str(path)).probability
+    # Of a volume of two classes the second one is the object.
     if form.volumes and not form.classes and probability.ndim == 4 and len(probability) == 2:
         probability = probability[1]
         if logits is not None:
@@ -422,7 +446,9 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
 
 
 def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarray:
-    """Return the probabilities of logits, float32."""
+    """Return the probabilities of logits, float32: by softmax over the first axis of K classes, by
+    the logistic function of one object.
+    """
     if logits.dtype.kind != "f" or not np.isfinite(logits).all():
         raise UserError(
             f"{path}: no logits",
@@ -438,9 +464,11 @@ def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarr
 def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
     """Check that a map of the size (H, W) can be resized to the size of its mask.
 
+    Images may differ in their aspect ratio by the factor `ASPECT`. Square maps fit any mask,
+    because many networks resize to squares. Volumes must have the size of their mask.
+
     Raises:
-        UserError: the map is rotated or cropped. Square maps fit any mask: many networks resize to
-            squares. Volumes must have the size of their mask.
+        UserError: the map seems to be rotated (height and width exchanged) or cropped.
     """
     if size == mask_size:
         return
@@ -460,10 +488,10 @@ def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) ->
 def resized(
     values: np.ndarray, shape: tuple[int, ...], limits: tuple[float, float] = (0, 1)
 ) -> np.ndarray:
-    """Return a map (H, W) or (K, H, W) in the size `shape`, (H', W'), of the same type.
+    """Return a map (H, W) or (K, H, W), resized bilinearly to `shape`, (H', W'), in the same type.
 
     Args:
-        limits: of the values of floats.
+        limits: to which floats are clipped, because interpolation rounds.
     """
     height, width = values.shape[-2:]
     if (height, width) == shape:
@@ -479,16 +507,17 @@ def resized(
 
 
 def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return a binary mask, and its pixels by value.
+    """Return a binary mask, and the number of its pixels by value.
 
-    Pixels above 127 are foreground, or in a mask of 0 and 1 those of 1.
+    Pixels above 127 are foreground, or in a mask of 0 and 1 those of 1. JPEG changes values a
+    little, so a 1 in a JPEG file is background.
 
     Args:
         ignore: value of pixels that never count, if any.
 
     Returns:
-        (H, W) uint8, 0 background, 1 foreground, 255 ignored; (256,) number of pixels by value,
-        without ignored ones.
+        (H, W) uint8, or (D, H, W) of a volume: 0 background, 1 foreground, `IGNORED` (255) pixels
+        that never count; and (256,) number of pixels by value, without the latter.
 
     Raises:
         UserError: not readable, several different channels, an unknown type or value.
@@ -498,31 +527,34 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     values = np.where(ignored, np.zeros(1, array.dtype), array)
     low = values.min()
     high = values.max()
-    if not (low >= 0 and high <= 255):  # NaN too
+    if not (low >= 0 and high <= 255):  # also true where a value is NaN
         raise UserError(
             f"{path}: no mask", found=f"values from {low:g} to {high:g}", expected="0 to 255"
         )
-    if array.dtype.kind in "bf" and high <= 1:
+    if array.dtype.kind in "bf" and high <= 1:  # bool, or floats from 0 to 1
         values = 255 * values
     values = values.astype(np.uint8, copy=False)
-    jpeg = suffix_of(path) in JPEG  # which changes 0 to 1
+    jpeg = suffix_of(path) in JPEG_SUFFIXES
     target = foreground(values, ones_are_objects=not jpeg).view(np.uint8)
     target[ignored] = IGNORED
+    # (256, 2): pixels by value and by whether they are ignored.
     pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
     return target, pixels[:, 0]
 
 
 def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarray:
-    """Return a mask of class ids, (H, W) integers, with `classes` where pixels never count.
+    """Return a mask of class ids, (H, W) or (D, H, W) integers from 0 to K - 1, and K where a pixel
+    never counts.
 
     Args:
-        ignore: the id of these pixels, 255 by default.
+        classes: their number, K.
+        ignore: the id in the file of pixels that never count, 255 by default.
 
     Raises:
         UserError: not readable, several different channels, no integers, unknown ids, JPEG (changes
             ids).
     """
-    if suffix_of(path) in JPEG:
+    if suffix_of(path) in JPEG_SUFFIXES:
         raise UserError(f"{path}: a JPEG file, which changes class ids", fix="save the ids as PNG")
     if ignore is None:
         ignore = IGNORED
@@ -539,7 +571,12 @@ def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarr
 
 
 def _load_mask(path: Path, palette: Palette, kinds: str) -> np.ndarray:
-    """Return the array (*S) of a mask, whose type has one of the `kinds` of numpy."""
+    """Return the array of a mask, (H, W) or (D, H, W).
+
+    Args:
+        palette: what is read of a picture with a palette.
+        kinds: the letters (`numpy.dtype.kind`) of the types of numbers that it may have.
+    """
     array, _ = _load(path, palette)
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in kinds:
         raise UserError(
@@ -554,12 +591,17 @@ def _load_mask(path: Path, palette: Palette, kinds: str) -> np.ndarray:
 
 
 def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return the array in a file, without an axis of length 1 for the channel, and its shape."""
+    """Return the array in a file, without an axis of length 1 for the channel, and its shape in the
+    file, with that axis.
+
+    Args:
+        palette: what is read of a picture with a palette.
+    """
     try:
         check_regular(path)
-        if suffix_of(path) in VOLUMES:
-            stored = np.asanyarray(nifti(path).dataobj).T
-        elif suffix_of(path) in ARRAYS:
+        if suffix_of(path) in VOLUME_SUFFIXES:
+            stored = np.asanyarray(nifti(path).dataobj).T  # (z, y, x)
+        elif suffix_of(path) in ARRAY_SUFFIXES:
             stored = _array(path)
         else:
             stored = _picture(path, palette)
@@ -572,7 +614,10 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
 
 
 def nifti(path: Path) -> Any:
-    """Return a NIfTI image. Its axes are (x, y, z), and (x, y, z, K) of K classes."""
+    """Return the NIfTI image in a file, of nibabel, an optional package.
+
+    The axes of the image are (x, y, z), and (x, y, z, K) of K classes.
+    """
     try:
         import nibabel
     except ModuleNotFoundError as error:
@@ -583,7 +628,11 @@ def nifti(path: Path) -> Any:
 
 
 def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
-    """Return the one array in an .npy or .npz file."""
+    """Return the one array in an .npy or .npz file.
+
+    Args:
+        mmap_mode: "r" for an array of an .npy file that stays on the disk until it is used.
+    """
     loaded = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return loaded
@@ -595,7 +644,13 @@ def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
 
 
 def _picture(path: Path, palette: Palette) -> np.ndarray:
-    """Return a picture of one channel, (H, W)."""
+    """Return the values of a picture of one channel, (H, W).
+
+    A color image has one channel if red, green and blue are equal everywhere.
+
+    Args:
+        palette: what is read of a picture with a palette.
+    """
     indices = None
     with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
@@ -604,7 +659,7 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
             indices = np.array(image)
         if palette == "indices" and indices is not None:
             return indices
-        # Pillow would copy a picture that has the mode already.
+        # Only where needed, because Pillow copies a picture that has the mode already.
         array = np.asarray(image.convert(MODES[image.mode]) if image.mode in MODES else image)
     if array.ndim == 2:
         return array

@@ -1,4 +1,8 @@
-"""The gallery of saved maps: the worst, median and best calibrated images with their errors."""
+"""The gallery of saved maps: the worst, median and best calibrated images with their errors.
+
+It can show the original image of each map as well, from a folder of pictures with the same
+stems (names without the suffix).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,17 @@ from PIL import Image
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.labels import IGNORED
-from pipeline_src.maps.files import MASKS, Form, Pair, check_files, files_by_stem, read_pair
+from pipeline_src.maps.files import MASK_SUFFIXES, Form, Pair, check_files, files_by_stem, read_pair
 from pipeline_src.metrics.image_inputs import per_image
 
 
 def pictures_of(pairs: Sequence[Pair], folder: Path) -> dict[str, Path]:
-    """Return the picture of each image by stem; a UserError names those that the folder lacks."""
-    files = files_by_stem(folder, MASKS)
+    """Return the file of each image in `folder` by stem, JPEG files included.
+
+    Raises:
+        UserError: names the maps without such a file.
+    """
+    files = files_by_stem(folder, MASK_SUFFIXES)
     missing = [pair.map for pair in pairs if pair.stem not in files]
     check_files(f"{path}: no picture in {folder}" for path in missing)
     return files
@@ -35,17 +43,19 @@ def draw_gallery(
 
     Args:
         pairs: maps and masks, in the order of their stems.
-        raw: counts of the maps as they are.
+        raw: counts of the maps as they are, with a row per pair.
         form: of all maps.
-        pictures: the image of each pair by stem; empty if there are none.
+        pictures: the file of each pair's image by stem; empty if images are not shown.
         name: of the model.
     """
     from pipeline_src.figures import gallery, style  # matplotlib
 
     predictions = []
-    for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
+    miscalibration = np.abs(per_image(raw)["gap"])  # (N,), abs(mean confidence - accuracy)
+    for place, rank in gallery.choose(miscalibration).items():
         pair = pairs[place]
         sample = read_pair(pair, form).sample
+        # The gallery knows one label of pixels that do not count, maps of K classes use K.
         target = np.where(sample.target == sample.ignore, IGNORED, sample.target)
         image = None
         if pictures:

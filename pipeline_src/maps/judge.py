@@ -50,7 +50,7 @@ def judge_folder(
     logits: bool = False,
     skip_unpaired: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate the maps in `pred` against the masks in `mask` and write the results into `out`.
+    """Evaluate the maps in `pred` against the masks in `mask`, and write the results into `out`.
 
     Writes metrics.json, counts.npz and images.csv (worst calibrated first). Maps of one object
     have the protocols `raw` and `stretched` (min-max normalized maps); maps of K classes, (K, H,
@@ -97,6 +97,7 @@ def judge_folder(
             found="the value that is ignored, at every pixel",
             fix="name another value by --ignore",
         )
+    # The content of metrics.json, in the order of its keys.
     result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     if classes:
         result["n_classes"] = classes
@@ -110,23 +111,12 @@ def judge_folder(
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))
         result["warnings"] += images_note(filled)
-    # Without resamples the first two stay empty.
+    # By protocol; without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
-    bands = {}
     class_bands: list[np.ndarray | None] = []
     if classes:
         result["classes"], class_bands = class_results(raw, bins, resamples)
-    for protocol, run in counts.items():
-        measured = measure(run, bins, SEED, resamples)
-        result[protocol] = measured.numbers()
-        result["undefined"][protocol] = measured.reasons
-        if resamples:
-            intervals = measured.intervals()
-            result["intervals"][protocol] = {
-                metric: intervals.get(metric) for metric in result[protocol]
-            }
-            result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
-            bands[protocol] = accuracy_band([measured], bins)
+    bands = _add_metrics(result, counts, resamples)
     if bound:
         result["risk"], risk_warnings = controls(counts, bound, resamples)
         result["warnings"] += risk_warnings
@@ -154,20 +144,45 @@ def judge_folder(
     return result
 
 
-def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) -> str:
-    """Return whether the intervals of gap and ECE show a calibration error.
+def _add_metrics(
+    result: dict[str, Any], counts: Mapping[str, Counts], resamples: int
+) -> dict[str, np.ndarray | None]:
+    """Add the metrics of each protocol to `result`, the content of metrics.json, and return the
+    error bars of its reliability diagram (`accuracy_band`) by protocol.
 
-    It is detected where the interval of the gap excludes 0, or that of the ECE, whose lower limit
-    is 0 unless the squared error excludes it. `tests/maps/test_miscalibration.py` measures how
-    often calibrated maps are called so.
+    Without resamples there are neither intervals, a verdict on miscalibration, nor error bars.
+    """
+    bins = result["bins"]
+    bands = {}
+    for protocol, run in counts.items():
+        measured = measure(run, bins, SEED, resamples)
+        result[protocol] = measured.numbers()
+        result["undefined"][protocol] = measured.reasons
+        if resamples:
+            intervals = measured.intervals()
+            result["intervals"][protocol] = {
+                metric: intervals.get(metric) for metric in result[protocol]
+            }
+            result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
+            bands[protocol] = accuracy_band([measured], bins)
+    return bands
+
+
+def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) -> str:
+    """Return the verdict on a calibration error, from the intervals of the gap and of the ECE.
+
+    The gap is mean confidence minus accuracy. The interval of the ECE begins at 0, unless that of
+    the squared error excludes 0. `tests/maps/test_miscalibration.py` measures how often calibrated
+    maps are called miscalibrated.
 
     Args:
         intervals: metric -> its 95 % interval.
         units: number of images, or groups of them, that were resampled.
 
     Returns:
-        "detected"; "not detected" where the ECE is shown to be within its margin (`MARGINS`);
-        "inconclusive" elsewhere, and always of fewer than `FEW_GROUPS` units.
+        "detected" if one of the intervals excludes 0; else "not detected" if the ECE is below its
+        margin (`MARGINS`) in all of its interval; "inconclusive" otherwise, and always with fewer
+        than `FEW_GROUPS` units.
     """
     gap = intervals["gap"]
     ece = intervals["ece"]
@@ -181,17 +196,22 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
 
 
 def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
-    """Return (N,) the group of each image (`data.groups`); None without `groups`.
+    """Return the group of each image, (N,) numbers from 0; None if `groups` is empty.
+
+    Args:
+        stems: the names of the images.
+        groups: a csv file that names the group of each image, or a pattern that finds the group in
+            the stem (`data.groups`).
 
     Raises:
         UserError: the file or the pattern does not give a group for every image.
     """
     if not groups:
         return None
-    file = find(groups, None)
+    file = find(groups, None)  # None if `groups` is a pattern
     unnamed = []
     for name in names(stems, groups, file):
-        if isinstance(name, tuple):
+        if isinstance(name, tuple):  # (stem,) of an image without a row in the file
             unnamed.append(name[0])
     if unnamed:
         raise UserError(
@@ -203,7 +223,10 @@ def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
 
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
-    """Write the metrics of each image and protocol, sorted by raw ECE, largest first."""
+    """Write a csv file with a row per image: its size, and its metrics in each protocol.
+
+    Rows are sorted by the ECE of the unnormalized maps, largest first.
+    """
     images = counts["raw"].images
     columns = {name: images.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
@@ -226,7 +249,16 @@ def _draw(
     source: tuple[str, ...],
     folder: Path,
 ) -> None:
-    """Draw the reliability diagram of each protocol, with what it shows and its errors."""
+    """Draw the reliability diagram of each protocol as reliability-<protocol>.svg, .pdf and .png.
+
+    The lines above a diagram name masks, numbers of images and pixels, protocol, ECE and OE.
+
+    Args:
+        result: the content of metrics.json.
+        bands: protocol -> error bars (`accuracy_band`); none without resamples.
+        source: the last parts of the path of the masks.
+        folder: in which the files are written.
+    """
     from pipeline_src.figures import style  # matplotlib
     from pipeline_src.figures.reliability import draw_counts
 

@@ -1,4 +1,8 @@
-"""A threshold with a guaranteed bound on a risk (`analysis.conformal`), and its empirical risk."""
+"""A threshold with a guaranteed bound on a risk (`analysis.conformal`), and its empirical risk.
+
+The risk is the FNR or FPR (false negative or false positive rate) of the masks of all pixels whose
+probability reaches the threshold. It is at most alpha for a further image, on average.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +29,20 @@ from pipeline_src.metrics.metric import FRACTION, Quantity, with_ends
 from pipeline_src.rng import generator
 from pipeline_src.text_tables import UNDEFINED, aligned
 
-FOLDS = 5
-WHOSE = {  # images that have a risk of a class
+FOLDS = 5  # of cross-validation
+WHOSE = {  # risk of a class -> which images have it, after the word "images"
     "fnr": "that have the class",
     "fpr": "that have other pixels than the class",
 }
 
 
 def folds_of(groups: np.ndarray) -> np.ndarray:
-    """Return the fold of each image (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key.
+    """Return the fold of each image, (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key.
 
     Images of one group share a fold.
+
+    Args:
+        groups: (I,) the group of each image, from 0.
     """
     units = groups.max(initial=-1) + 1
     order = generator("calibrate", "folds", int(units)).permutation(units)
@@ -45,11 +52,14 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
 def controls(
     counts: Mapping[str, Counts], bound: Bound, resamples: int
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return the thresholds that images guarantee, and warnings.
+    """Return the thresholds for which the images guarantee a bound, and warnings.
+
+    Args:
+        counts: by protocol.
 
     Returns:
-        What `controlled` returns: of maps of one object by protocol; of K classes as `class0` to
-        `class<K-1>`, or as `joint`.
+        The results of `controlled` by name: of maps of one object by protocol; of K classes
+        `class0` to `class<K-1>`, or only `joint` for a joint bound.
     """
     raw = counts["raw"]
     over_groups = raw.images.groups is not None
@@ -72,27 +82,34 @@ def controls(
 
 
 def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[str]:
-    """Return warnings that name the classes without a threshold, and those above the bound."""
-    few = []
+    """Return warnings that name the classes without a threshold, with a mask of all pixels, and
+    with an empirical risk above the bound.
+
+    Args:
+        result: `class<k>` -> the result of `controlled` for the class k.
+    """
+    # The ids of the classes without a threshold, with the number of images, of those whose
+    # empirical risk exceeds the bound, and of those whose threshold is 0.
+    without = []
     above = []
-    whole = []
+    everywhere = []
     for name, control in result.items():
         k = name.removeprefix("class")
         if control["level"] is None:
-            few.append(f"{k} ({control['images']:,})")
+            without.append(f"{k} ({control['images']:,})")
         elif exceeded(control, name):
             above.append(k)
         if control["level"] == 0:
-            whole.append(k)
+            everywhere.append(k)
     warnings = []
-    if few:
+    if without:
         warnings.append(
-            f"{bound}: no threshold for the class {', '.join(few)}; in brackets the images, or "
+            f"{bound}: no threshold for the class {', '.join(without)}; in brackets the images, or "
             f"groups of them, that have this risk; {bound.fewest_images:,} are needed"
         )
-    if whole:
+    if everywhere:
         warnings.append(
-            f"{bound}: only a mask of all pixels meets it for the class {', '.join(whole)}; "
+            f"{bound}: only a mask of all pixels meets it for the class {', '.join(everywhere)}; "
             "thresholds are multiples of 1/255: calibrated maps may have lower risks"
         )
     if above:
@@ -107,19 +124,22 @@ def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[s
 def controlled(
     risks: np.ndarray, bound: Bound, resamples: int, *, over_groups: bool = False
 ) -> dict[str, Any]:
-    """Return the threshold that images guarantee, and its empirical risk.
+    """Return the threshold for which the images guarantee the bound, and its empirical risk.
 
     Args:
-        risks: (U, 2, 257) of images, or groups of them, from `image_risks` or `largest_risks`.
-        over_groups: whether they are of groups.
+        risks: (U, 2, 257): FNR and FPR of each image, or group of images, at the thresholds t/255
+            (`image_risks` or `largest_risks`).
+        over_groups: whether `risks` are of groups.
 
     Returns:
-        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `joint`,
-        true where it is the largest of K classes; `over`, "groups" where the bound is on groups;
-        `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
-        guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why
-        there is no threshold; `delivered`, both empirical risks with `images` and `intervals`, each
-        of five folds at the threshold of the other folds, None where one of them has no threshold.
+        A dict of
+        - `risk` and `alpha`, of the bound; `joint`, true where it is on the largest risk of K
+          classes; `over`, "groups" where it is on groups of images;
+        - `images`, the number n of images (or groups) for which the risk is defined;
+        - `level` t and `threshold` t/255, None where no threshold meets the bound; `reason`, why;
+        - `promised`, the guaranteed mean risk n/(n+1) R + 1/(n+1) at the threshold;
+        - `spread`, as `risk_spread` returns it;
+        - `delivered`, both empirical risks, as `_delivered` returns them.
     """
     defined = bound.defined_risks(risks)
     total = defined.sum(axis=0)
@@ -134,7 +154,7 @@ def controlled(
     result["delivered"] = None
     if level is None:
         label = "pixels of the object or class" if bound.risk == "fnr" else "other pixels"
-        needed = bound.fewest_images
+        needed = bound.fewest_images  # more where the risk is not 0
         result["reason"] = (
             f"{units:,} images or groups of them have {label}, and {needed:,} are needed"
         )
@@ -147,13 +167,13 @@ def controlled(
 
 
 def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any] | None:
-    """Return both empirical risks of the images, each at the threshold of the other folds.
+    """Return the empirical FNR and FPR of the images, each at the threshold of the other folds.
 
     Args:
-        risks: (U, 2, 257), as of `controlled`.
+        risks: (U, 2, 257), as in `controlled`.
 
     Returns:
-        None if a fold has no threshold.
+        What `_empirical` returns; None if the images outside of a fold give no threshold.
     """
     folds = folds_of(np.arange(len(risks)))
     levels = []
@@ -162,6 +182,7 @@ def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any
         levels.append(bound.level(others.sum(axis=0), len(others)))
     if None in levels:
         return None
+    # (U, 2): of each unit both risks at the threshold of its fold.
     held_out = risks[np.arange(len(risks)), :, np.array(levels)[folds]]
     return _empirical(held_out, resamples)
 
@@ -178,7 +199,8 @@ def risk_spread(
     Angelopoulos and Bates (arXiv 2107.07511, section 3.2).
 
     Args:
-        risks: as of `controlled`. Only the n images (or groups) that have the risk are resampled.
+        risks: (U, 2, 257), as in `controlled`. Only the n images (or groups) for which the risk is
+            defined are resampled.
         key: of the draws.
 
     Returns:
@@ -188,7 +210,8 @@ def risk_spread(
     units = len(defined)
     if not resamples or units < FEW_GROUPS:
         return None
-    levels = [bound.level(total, units) for total in draws(units, resamples, key) @ defined]
+    totals = draws(units, resamples, key) @ defined  # (R, 257), summed risks on each resample
+    levels = [bound.level(total, units) for total in totals]
     if None in levels:
         return None
     tail = (1 - LEVEL) / 2
@@ -197,10 +220,13 @@ def risk_spread(
 
 
 def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
-    """Return both mean risks over images (or groups) with their intervals.
+    """Return both mean risks over images (or groups of them), with their intervals.
 
     Args:
-        risks: (U, 2) of each unit; NaN where it has none.
+        risks: (U, 2) FNR and FPR of each unit; NaN where a risk is undefined.
+
+    Returns:
+        `fnr` and `fpr`; their `intervals` by risk; and `images`, the number of units with a risk.
     """
     defined = ~np.isnan(risks)
     means = image_means(risks, SEED, resamples)
@@ -215,15 +241,16 @@ def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
 
 
 def exceeded(result: dict[str, Any], where: str) -> list[str]:
-    """Return a warning if the whole confidence interval of the empirical risk exceeds the bound.
+    """Return a warning if the whole confidence interval of the empirical risk exceeds the bound,
+    and an empty list otherwise.
 
     Args:
-        result: as of `controlled`.
-        where: the images of the result, which the warning begins with.
+        result: what `controlled` returned.
+        where: the images that were measured, with which the warning begins.
     """
     bound = _bound_of(result)
     delivered = result["delivered"]
-    limits = delivered and delivered["intervals"][bound.risk]
+    limits = delivered and delivered["intervals"][bound.risk]  # None where either is missing
     if not limits or limits[0] <= bound.alpha:
         return []
     quantity = RISKS[bound.risk]
@@ -236,12 +263,12 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
 
 
 def _bound_of(control: Mapping[str, Any]) -> Bound:
-    """Return the bound of what `controlled` returned."""
+    """Return the bound that `control`, a result of `controlled`, is about."""
     return Bound(control["risk"], control["alpha"], joint="joint" in control)
 
 
 def summary_text(result: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return the lines that the terminal shows of the `result` of `controls`."""
+    """Return the lines for the terminal on all thresholds, the `result` of `controls`."""
     if "class0" in result:
         return _class_lines(result)
     lines = []
@@ -252,7 +279,11 @@ def summary_text(result: Mapping[str, dict[str, Any]]) -> list[str]:
 
 
 def _class_lines(result: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return the table of the thresholds of K classes."""
+    """Return the lines of the table of the thresholds of K classes, and of its legend.
+
+    Args:
+        result: `class<k>` -> the result of `controlled`; the bound is the same for all.
+    """
     control = result["class0"]
     units = control.get("over", "images")
     bound = _bound_of(control)
@@ -274,20 +305,31 @@ def _class_lines(result: Mapping[str, dict[str, Any]]) -> list[str]:
 
 
 def _rounded(threshold: float, bound: Bound) -> float:
-    """Return a threshold with four decimals, rounded to the side on which the bound holds."""
+    """Return a threshold with four decimals, rounded to the side on which the bound holds: the FNR
+    is lower at lower thresholds, the FPR at higher ones.
+    """
     scaled = 1e4 * threshold
     return (math.floor(scaled) if bound.risk == "fnr" else math.ceil(scaled)) / 1e4
 
 
 def _empirical_text(delivered: dict[str, Any] | None, risk: str, quantity: Quantity) -> str:
-    """Return an empirical risk as printed text with its confidence limits."""
+    """Return an empirical risk as printed text with its confidence limits; a sign for an undefined
+    number where it is not known.
+
+    Args:
+        delivered: what `_delivered` returned.
+        risk: `fnr` or `fpr`.
+        quantity: its printed form.
+    """
     if not delivered or delivered[risk] is None:
         return UNDEFINED
     return with_ends(quantity, delivered[risk], delivered["intervals"][risk])
 
 
 def _control_lines(result: dict[str, Any]) -> list[str]:
-    """Return the lines that the terminal shows of the `result` of `controlled`."""
+    """Return the lines for the terminal on one threshold, the `result` of `controlled`: the
+    guarantee, the spread over samples, and the empirical risks.
+    """
     bound = _bound_of(result)
     units = result.get("over", "images")
     level = result["level"]

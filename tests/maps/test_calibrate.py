@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
-from pipeline_src.maps import files
+from pipeline_src.maps import calibrate, files
 from pipeline_src.maps.calibrate import calibrate_folder, counts_and_pixels, overlap_warnings, write_calibrated
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Form, pair_files, read_map
@@ -199,13 +200,17 @@ def test_maps_of_three_classes(tmp_path, method):
 
 
 @pytest.mark.parametrize(
-    ("method", "masks", "reads"), [("platt", True, 1), ("platt", False, 2), ("all", True, 2), ("all", False, 2)]
+    ("method", "masks", "reads", "measured"),
+    [("platt", True, 1, 2), ("platt", False, 2, 2), ("all", True, 2, 10), ("all", False, 2, 8)],
 )
 def test_each_file_is_read_once_and_with_cross_validation_fitted_files_twice(
-    method, masks, reads, folders, monkeypatch, tmp_path
+    method, masks, reads, measured, folders, monkeypatch, tmp_path
 ):
+    """And maps are resampled once by calibrator, those of the masks of `--test-mask` apart."""
     opened: Counter[Path] = Counter()
     load = files._load
+    measures = Mock(wraps=calibrate.measure)
+    monkeypatch.setattr(calibrate, "measure", measures)
 
     def counted_load(path: Path, palette: str):
         opened[path] += 1
@@ -217,6 +222,7 @@ def test_each_file_is_read_once_and_with_cross_validation_fitted_files_twice(
     for name, folder in where.items():
         expected = reads if name in ("pred", "mask") else 1
         assert {path: opened[path] for path in folder.iterdir()} == dict.fromkeys(folder.iterdir(), expected)
+    assert measures.call_count == measured
 
 
 def test_all_calibrators_are_compared_and_the_simplest_of_the_tie_is_applied(folders, tmp_path, monkeypatch):

@@ -100,6 +100,14 @@ def test_the_rule(numbers, method, tied):
     assert [name for name, outcome in choice.outcomes.items() if outcome == RECOMMENDED] == [method] * bool(method)
 
 
+def test_equally_simple_methods_are_ranked_by_ece_or_by_another_metric():
+    ece = {"baseline": 0.04, "isotonic": 0.0201, "histogram_binning": 0.02}
+    inside, *_ = compared(ece, brier={"isotonic": 0.02}, uncertain={("isotonic", "ece"): 0.0011})
+    assert recommend(inside).method == "histogram_binning"
+    choice = recommend(inside, tie_break="brier")
+    assert (choice.method, choice.tied) == ("isotonic", ["histogram_binning"])
+
+
 def test_the_order_of_simplicity():
     methods = {name: MethodFacts(name, trains=False) for codes in SIMPLICITY.values() for name in codes}
     methods["slp"] = MethodFacts("slp")
