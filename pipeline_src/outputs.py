@@ -45,6 +45,7 @@ def check_output(
     """
     check_writable(out, f"--out {out}")
     read = {path.resolve() for path in inputs if path is not None}
+    # What is wrong, as the end of a sentence about `out` -> the files or folders that show it.
     faults: dict[str, Iterable[object]] = {
         "is, or contains, an input: results would be mixed with it": [
             folder for folder in (out, *below) if folder.resolve() in read

@@ -98,6 +98,7 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
         details: the error, as `ValidationError.errors` describes it.
         schema: the model whose keys the text suggests in place of an unknown one.
     """
+    # Pydantic adds the step "[key]" if the key of a mapping is wrong, and not its value.
     path = [str(step) for step in details["loc"] if step != "[key]"]
     prefix = f"{'.'.join(path)}: " if path else ""
     value = details["input"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline_src.calibrators.calibrator import Calibrator, Record
 
 PACKAGE = "pipeline_src.calibrators"
+# Name of each calibrator -> its module in `PACKAGE`, and its class.
 CALIBRATORS = MappingProxyType(
     {
         "temperature": "temperature:TemperatureCalibrator",

@@ -27,6 +27,7 @@ from pipeline_src.training.posthoc import Calibrated, PostHoc
 from pipeline_src.training.registry import calibrated_method
 from pipeline_src.validation import Count, Strict
 
+# The files of an exported folder.
 MODEL = "model.pt2"
 CONFIG = "config.json"
 CALIBRATOR = "calibrator.json"
@@ -131,7 +132,9 @@ def export(name: str, out: Path, half: bool = False) -> None:
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
         write_folder(new, predictor, config, half=half)
         _, exported = read_folder(new)
-        _check(exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE)
+        _check_predictions(
+            exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE
+        )
 
 
 def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool = False) -> None:
@@ -199,9 +202,9 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
-    """Read an exported folder: its configuration, and its network with its calibrator, on the CPU.
+    """Return the configuration of an exported folder, and its network with its calibrator.
 
-    All files are checked against their digests first.
+    The network is on the CPU. All files are checked against their digests first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.
@@ -233,7 +236,7 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
     return config, Predictor([network], method, fitted=fitted)
 
 
-def _check(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
+def _check_predictions(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
     """Raise a UserError if an exported folder predicts other probabilities than its run.
 
     They are compared on an image of random pixels, which is not square as the network's input is.

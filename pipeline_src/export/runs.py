@@ -17,6 +17,7 @@ from pipeline_src.prediction.predict import Predictor
 
 # A run's folder in results/ or its name. Groups: the experiment (in either form), method and seed.
 NAME = re.compile(r"(?:results/([^/]+)/runs/|([^/]+)/)?([^/]+)/seed(\d+)")
+# The form of such a name, as messages show it.
 FORM = (
     "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
     "or METHOD/seedN of the experiment that params.yaml picks"
@@ -98,5 +99,6 @@ def find(run: str) -> FinishedRun:
             expected="results of today's parameters, data and code",
             fix=experiment.command,
         )
+    # A UserError if a file of the results is missing or damaged.
     check_results(finished.jobs, finished.evaluation.name, experiment.command)
     return finished

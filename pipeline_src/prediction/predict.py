@@ -88,7 +88,7 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
 def predict(
     predictor: Predictor, store: Store, experiment: Experiment
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Predict each image of a store at its original size.
+    """Yield the prediction for each image of a store at its original size, and its ground truth.
 
     Yields:
         Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
