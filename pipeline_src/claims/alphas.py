@@ -1,10 +1,15 @@
-"""C9: how far learned alphas differ between images (docs/theory.md section 5).
+"""C9: how far learned alphas differ between images (docs/theory.md section 4).
 
-An image's alpha after one epoch depends on the phase of its oscillation. Two windows of epochs,
-each several periods long, are at unrelated phases: the covariance over images of the mean alphas
-over both is the variance of the image-specific part, and the rest of their variance is that of the
-phase. Consecutive windows cut an oscillation at opposite phases, so images of equal alpha give a
-covariance of 0 or slightly below. The check cannot show equality.
+Alpha, the probability that an image's label is perturbed, does not settle at beta > 0.5: it rises
+by a small step at each visit of the image until it exceeds the target level, falls by several steps
+at once, and rises again. Images do so at different phases. So alphas after one epoch differ between
+images even if all images oscillate about the same level.
+
+The claim is about this level, the image-specific part of alpha. Means over two consecutive windows
+of epochs share the level but not the phase. So their covariance over images is the variance of the
+levels. Without a difference of levels, it is 0 or slightly below: where the first window ends high
+in an oscillation, the second begins low. The check can show that levels differ, not that they are
+equal.
 """
 
 from __future__ import annotations
@@ -25,15 +30,20 @@ from pipeline_src.metrics.metric import Quantity
 if TYPE_CHECKING:
     import pandas as pd
 
-WINDOWS = 5  # into which the epochs are cut
-FEWEST = 15  # epochs: a window of 3, after which at beta = 1 the oscillation's autocorrelation is 0
+WINDOWS = 5  # windows of equal length, into which the epochs are cut; the last two are compared
+# Epochs that the check needs: windows of 3. In shorter windows, images are at related phases, which
+# makes the covariance of images of equal level clearly negative at beta = 1.
+FEWEST_EPOCHS = 15
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
 def differ(view: View, entry: str) -> Items:
     """Check that the alphas of a method differ between images.
 
+    The result is a `Missing` without a run of the method, or with fewer than `FEWEST_EPOCHS`.
+
     Args:
+        view: the experiment, with the alphas of its runs (`View.alphas`).
         entry: the name of the method in `methods:` of params.yaml.
     """
     tables = {}
@@ -44,8 +54,10 @@ def differ(view: View, entry: str) -> Items:
         yield view.missing(f"the run of {entry}")
         return
     epochs = min(table.shape[1] for table in tables.values())
-    if epochs < FEWEST:
-        yield view.missing(f"{FEWEST} epochs (there are {epochs})", "raise “training: epochs:”")
+    if epochs < FEWEST_EPOCHS:
+        yield view.missing(
+            f"{FEWEST_EPOCHS} epochs (there are {epochs})", "raise “training: epochs:”"
+        )
     else:
         yield spread(entry, tables)
 
@@ -58,9 +70,8 @@ def read_alphas(file: Path) -> pd.DataFrame:
 
 
 def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
-    """Return the standard deviation over the training images of the image-specific part of alpha.
-
-    It is a share of the mean alpha, tested to be above 0.
+    """Return the evidence on the standard deviation over the training images of the image-specific
+    part of alpha, as a share of the mean alpha. The claim wants it above 0.
 
     Args:
         method: its name in the experiment.
@@ -68,17 +79,18 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
             same resamples.
     """
     shares = {}
-    resampled = []
+    resampled = []  # of each seed: the shares of all resamples
     for seed, table in sorted(tables.items()):
         earlier = _means(table, windows_ago=1)
         last = _means(table, windows_ago=0)
-        # Means over images of these columns give the covariance, also on resamples.
+        # The covariance follows from the means over images of these columns, also on resamples.
         moments = np.stack([earlier, last, earlier * last], axis=1)
         shares[seed] = float(_shares(moments.mean(axis=0)))
         resampled.append(_shares(image_means(moments, key_of("train"))))
     images = len(earlier)
     mean = float(np.mean(list(shares.values())))
-    low, high = interval(mean, np.mean(resampled, axis=0), images) or NAN  # None: no interval
+    # `interval` returns None where it is undefined.
+    low, high = interval(mean, np.mean(resampled, axis=0), images) or NAN
     return Evidence(
         what=f"image-specific spread of the alphas of {method}",
         sets={"train": images},
@@ -105,11 +117,11 @@ def _means(table: pd.DataFrame, windows_ago: int) -> np.ndarray:
 def _shares(moments: np.ndarray) -> np.ndarray:
     """Return the standard deviations (...) of the image-specific part, as shares of the mean alpha.
 
-    They are 0 where the mean alpha is 0.
+    They are 0 where the mean alpha or the covariance is not above 0.
 
     Args:
-        moments: (..., 3) means over images of a, b, ab for the mean alphas a and b over the two
-            windows.
+        moments: (..., 3) means over images of a, b and ab, where a and b are an image's mean alphas
+            over the two windows.
     """
     a = moments[..., 0]
     b = moments[..., 1]

@@ -1,7 +1,8 @@
 """Checks of claims: each yields comparisons of an experiment in a protocol, or what is missing.
 
-An entry is a method as `methods:` of params.yaml configures it, under a name of its own; its code,
-such as `slp`, says which method it is. A claim is about codes, a check about an entry.
+An entry is a method as `methods:` of params.yaml configures it, under a name of its own, such as
+`slp_weak`; its code, such as `slp`, says which method it is. A claim is about codes, a check about
+an entry.
 """
 
 from __future__ import annotations
@@ -21,24 +22,27 @@ from pipeline_src.metrics.registry import METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
-MARGIN = MARGINS["accuracy"]  # of kept accuracy and of similar ECE: half a percentage point
-FAR_MORE = 2.0  # "far more" overconfident: more than twice
+# Half a percentage point: accuracy that falls by less counts as kept (`NOT_LOWER`), ECE that
+# differs by less as similar (`SIMILAR`).
+MARGIN = MARGINS["accuracy"]
+FAR_MORE = 2.0  # times the OE in distribution: "far more overconfident" in claims
 NOT_LOWER = Target(low=-MARGIN, high=math.inf)
 SIMILAR = Target(low=-MARGIN, high=MARGIN)
-SAME_S = 1e-3  # relative; params.yaml rounds alpha
+# Relative difference below which two strengths s count as equal: params.yaml rounds alpha.
+SAME_STRENGTH = 1e-3
 
 
 @dataclass(frozen=True)
 class View:
     """An experiment in one protocol, as checks of claims see it.
 
-    A `Missing` replaces evidence that the experiment lacks.
+    Where the experiment lacks a result, methods return or yield a `Missing` instead of `Evidence`.
 
-    Args:
+    Attributes:
         results: the measurements of the experiment.
         protocol: unnormalized (`raw`) or min-max normalized (`stretched`).
-        alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and
-            epoch.
+        alphas: (method, seed) -> alphas by image (rows) and epoch, of methods that learn a
+            perturbation probability alpha for each image.
     """
 
     results: Results
@@ -51,8 +55,8 @@ class View:
         return self.results.facts
 
     def sets(self, role: str) -> list[str]:
-        """Return the test sets of a role, id or ood, that decide claims: those in distribution, or
-        the textures out of distribution.
+        """Return the test sets that decide claims: all in distribution for the role "id", those
+        that show textures (`Facts.textures`) for the role "ood".
         """
         return self.facts.textures if role == "ood" else self.facts.splits_of((role,))
 
@@ -72,8 +76,9 @@ class View:
         """Return a `Missing` with the command that computes its subject.
 
         Args:
-            subject: what is missing.
-            change: what has to change in the experiment's entry of params.yaml before.
+            subject: what is missing, such as "a test set in distribution".
+            change: what has to change first in the experiment's entry of params.yaml, as an
+                imperative: "add one to “data: id:”".
         """
         name = self.facts.experiment
         command = f"run: {run_command(name)}"
@@ -84,13 +89,15 @@ class View:
     def differences(
         self, metric: str, target: Target, method: str, compared: Sequence[str], role: str
     ) -> Items:
-        """Yield a metric of a method minus that of each of some methods, on each set of a role.
+        """Yield the differences of a metric, `method` minus each of `compared`, on each test set of
+        a role.
 
         Differences are paired by image and seed.
 
         Args:
+            metric: its key in `METRICS`.
             target: the range in which the claim wants each difference.
-            method, compared: entries.
+            method, compared: entries of `methods:`.
         """
         yield from self.missing_sets(role)
         for split in self.sets(role):
@@ -107,12 +114,13 @@ class View:
     ) -> Item:
         """Return a metric summed over terms and averaged over the seeds that all of them have.
 
-        A difference is a sum with the weights 1 and -1. The result is a `Missing` if the sum cannot
-        be computed.
+        A difference is a sum with the weights 1 and -1. The result is a `Missing` if a term was not
+        measured, if the terms share no seed, or if the metric is undefined on a test set.
 
         Args:
+            metric: its key in `METRICS`.
             target: the range in which the claim wants the sum.
-            subject: the text for the sum.
+            subject: the text for the sum, such as "slp − baseline"; the metric stands before it.
             terms: method, test set and weight of each.
         """
         measured = []
@@ -146,7 +154,9 @@ Check = Callable[[View, str], Items]
 
 
 def over_confident(view: View, entry: str) -> Items:
-    """Check that confidence exceeds accuracy on ID sets, and that OE is far higher on OOD sets."""
+    """Check that mean confidence exceeds accuracy on each ID set, and that OE on each OOD set is
+    more than `FAR_MORE` times the OE on each ID set.
+    """
     yield from view.missing_sets("id")
     for split in view.sets("id"):
         yield view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, split, 1.0)])
@@ -159,10 +169,13 @@ def over_confident(view: View, entry: str) -> Items:
 
 
 def against_baseline(role: str, target: Target, *metrics: str) -> Check:
-    """Return a check of metrics minus those of the baseline, on all test sets of a role.
+    """Return a check of the differences of metrics between an entry and the baseline, on all test
+    sets of a role.
 
     Args:
-        target: the range in which the claim wants each difference.
+        role: "id" or "ood".
+        target: the range in which the claim wants each difference, entry minus baseline.
+        metrics: keys of `METRICS`.
     """
 
     def check(view: View, entry: str) -> Items:
@@ -179,11 +192,11 @@ def against_baseline(role: str, target: Target, *metrics: str) -> Check:
 def against_others(
     target: Target, metric: str, roles: Sequence[str] = ("id",), codes: Sequence[str] = COMPARED
 ) -> Check:
-    """Return a check of a metric minus that of each comparison method.
+    """Return a check of the differences of a metric between an entry and each comparison method.
 
     Args:
-        target: the range in which the claim wants each difference.
-        roles: of the test sets; sets of all but "id" may be absent.
+        target: the range in which the claim wants each difference, entry minus other method.
+        roles: of the test sets; an experiment must have sets of the role "id", and may lack others.
         codes: of the comparison methods.
     """
 
@@ -202,13 +215,14 @@ def against_others(
 def like_smoothing(view: View, entry: str) -> Items:
     """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE.
 
-    The strength s is 2 alpha beta, twice the share that the expected label loses.
+    The strength s is twice the share that perturbation takes, in expectation, from the label's
+    class: 2 alpha beta for SLP.
     """
-    strengths = view.facts.static
+    strengths = view.facts.static  # entry -> s, for label smoothing and SLP
     strength = strengths[entry]
     equal = []
     for name in view.facts.entries("slp"):
-        if math.isclose(strengths[name], strength, rel_tol=SAME_S):
+        if math.isclose(strengths[name], strength, rel_tol=SAME_STRENGTH):
             equal.append(name)
     if not equal:
         lacking = f"an entry of slp with 2 alpha beta = {strength:g}, which {entry} has"

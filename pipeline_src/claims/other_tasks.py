@@ -18,8 +18,11 @@ from pipeline_src.claims.verdict import (
 )
 from pipeline_src.counting.levels import PROTOCOLS
 
-TASKS = ("cod", "smoke", "semantic")  # of the claim: keys of the catalog
-CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
+# Tasks that the claim names, as the catalog of datasets calls them: camouflaged objects, smoke,
+# semantic segmentation.
+TASKS = ("cod", "smoke", "semantic")
+# The key under which an experiment's claims.json holds the finding on its own task.
+CARRIED_OVER = "carried_over"
 
 
 def accurate_and_calibrated(view: View, entry: str) -> Items:
@@ -43,9 +46,9 @@ C8 = Claim(
 
 
 def carried_over(view: View) -> Content:
-    """Return what an experiment contributes in one protocol: the finding on its task.
+    """Return an experiment's part in C8, in the protocol of `view`: the finding on its own task.
 
-    It is stored in its claims.json, because the verdict across experiments is read from these.
+    It is stored in the experiment's claims.json, from which `judged` reads it.
     """
     return Finding.of(C8.evidence(view)).as_json()
 
@@ -81,7 +84,8 @@ def _content(summary: ExperimentSummary) -> Content:
     if not file.is_file():
         return {}
     with summary.reading(file, "the verdicts that the experiment wrote"):
-        return dict(json.loads(file.read_bytes()).items())  # an error of no mapping names the file
+        # `items` fails if the content is no mapping; `reading` turns this into a UserError.
+        return dict(json.loads(file.read_bytes()).items())
 
 
 def _on_task(
@@ -94,7 +98,8 @@ def _on_task(
 
     Args:
         task: its description.
-        contents: name of an experiment -> its claims.json.
+        experiments: those on this task; there may be none.
+        contents: name of an experiment -> its claims.json, empty if it was not run.
     """
     if not experiments:
         return _absent(f"an experiment on {task}", "add one that trains on such a set")
@@ -104,7 +109,7 @@ def _on_task(
         by_protocol = contents[summary.name].get(CARRIED_OVER)
         if by_protocol is None:
             findings.append(_absent(place, f"run: {run_command(summary.name)}"))
-        elif protocol in by_protocol:  # several classes have one protocol
+        elif protocol in by_protocol:  # an experiment with several classes has only one protocol
             finding = dict(by_protocol[protocol])
             finding["why"] = f"{place}: {finding['verdict']}. {finding['why']}"
             finding["evidence"] = [
@@ -115,7 +120,12 @@ def _on_task(
 
 
 def _absent(subject: str, change: str) -> Content:
-    """Return the finding where a result is missing, with the `change` or command that adds it."""
+    """Return the finding that has no evidence because a result is missing.
+
+    Args:
+        subject: what is missing.
+        change: the change of params.yaml, or the command, that adds it.
+    """
     return Finding(evidence=[], missing=[Missing(what=subject, do=change)]).as_json()
 
 

@@ -39,7 +39,9 @@ class Claim:
     by_protocol: bool = True
 
     def evidence(self, view: View) -> Items:
-        """Yield all comparisons that decide the claim, or what the experiment lacks for them."""
+        """Yield all comparisons that decide the claim, and a `Missing` for each that the experiment
+        cannot make.
+        """
         for code in self.subjects:
             entry = view.facts.principal(code)  # None if no entry uses the method
             if entry:
@@ -48,10 +50,10 @@ class Claim:
                 yield view.missing_entry(code)
 
     def secondary(self, view: View) -> Iterator[tuple[str, Finding]]:
-        """Yield a title and a finding for each further entry of a subject's method.
+        """Yield a title and a finding for each entry of a subject except the principal one.
 
-        An entry is one of `methods:` in params.yaml. Further entries are shown, because the claim
-        may hold for one setting of a method and not for another, and do not decide the claim.
+        An entry is one of `methods:` in params.yaml. These entries do not decide the claim. They
+        are shown because it may hold for one setting of a method and not for another.
         """
         for code in self.subjects:
             entries = view.facts.entries(code)
@@ -129,11 +131,11 @@ CLAIM_FILES = ("claims.json", "claims.md")  # what `write.write_claims` writes
 
 
 def check_claims(names: Collection[str], key: str) -> None:
-    """Raise a UserError where a key of params.yaml names a claim that no experiment decides.
+    """Raise a UserError if one of `names` is no claim of `CLAIMS`.
 
     Args:
-        names: of claims.
-        key: of params.yaml, for the message.
+        names: the claims that an experiment of params.yaml asks for.
+        key: the dotted key of params.yaml that has them, for the message.
     """
     for name in names:
         if name not in CLAIMS:

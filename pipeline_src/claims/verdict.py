@@ -19,7 +19,7 @@ from pipeline_src.analysis.estimate import (
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits
 from pipeline_src.metrics.metric import Quantity
 
-# What a comparison says.
+# What a comparison says about a claim (`Evidence.says`).
 FOR = "for"
 AGAINST = "against"
 BOUNDED = "bounded"
@@ -35,12 +35,11 @@ DECISIVE = {
     BOUNDED: (BOUNDED, "The widest bounded"),
     INCONCLUSIVE: (INCONCLUSIVE, "The farthest from support"),
 }
-NOT_NEEDED = (
+# What `Evidence.needed` returns where no reasonable sample would decide.
+UNDECIDABLE = (
     f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of "
     "this size."
 )
-
-
 Content = Mapping[str, Any]  # of claims.json, or a part of it
 
 
@@ -60,10 +59,12 @@ class Target:
         return interval[1] < self.low or interval[0] > self.high
 
     def squared(self, reference: float) -> Target:
-        """Return the range of a difference of squares that belongs to this range of a difference.
+        """Return the range for a difference of squared errors that belongs to this range of a
+        difference of errors.
 
-        With r = `reference`, the error that is subtracted: e^2 - r^2 lies in the result if e - r
-        lies in (low, high). If r + low is negative, which no error is, there is no lower limit.
+        If e is an error and r = `reference` the one that is subtracted from it, e^2 - r^2 lies in
+        the result if e - r lies in (low, high). There is no lower limit where r + low is negative,
+        since no error e is so small.
         """
         low = (reference + self.low) ** 2 - reference**2
         high = (reference + self.high) ** 2 - reference**2
@@ -72,9 +73,9 @@ class Target:
         return Target(low, high)
 
     def text(self, quantity: Quantity) -> str:
-        """Return the range as it is printed.
+        """Return the range as it is printed: "within ±0.50", "above 0" or "below 0.50".
 
-        It is symmetric about 0, or infinite on one side, as all targets of claims are.
+        All targets of claims are symmetric about 0, or infinite on one side.
         """
         if self.low == -self.high:
             return f"within ±{quantity.signed(self.high).lstrip('+')}"
@@ -114,15 +115,16 @@ class Evidence:
     def says(self, level: float = LEVEL) -> str:
         """Return FOR, AGAINST, BOUNDED or INCONCLUSIVE.
 
-        FOR if the 95 % interval lies in the target range; AGAINST if the interval of `level` lies
-        outside; BOUNDED if the 95 % interval lies within the margin; else INCONCLUSIVE, as always
-        of fewer than `FEW_GROUPS` units (images, or groups of them that are not independent).
+        AGAINST if the interval of `level` lies outside the target range; else FOR if the 95 %
+        interval lies inside; else BOUNDED if the 95 % interval lies within the margin around 0;
+        else INCONCLUSIVE. Fewer than `FEW_GROUPS` independent units (images, or groups of them) are
+        always INCONCLUSIVE.
 
         Args:
             level: of the interval that refutes. One comparison refutes a claim, so it is higher
                 than 95 % for a claim of several comparisons (`Finding.level`).
         """
-        if 0 < self.effect.units < FEW_GROUPS:  # 0: it is not known
+        if 0 < self.effect.units < FEW_GROUPS:  # 0: their number is not known
             return INCONCLUSIVE
         ranges = self._ranges(self.target)
         if all(target.excludes(effect.interval(level)) for target, effect in ranges):
@@ -134,15 +136,17 @@ class Evidence:
         return INCONCLUSIVE
 
     def _lies_within(self, target: Target) -> bool:
-        """Return whether all 95 % intervals that have to agree lie in their ranges."""
+        """Return whether the 95 % interval lies in a range, also that of the squared error where it
+        has to agree (`_ranges`).
+        """
         ranges = self._ranges(target)
         return all(inner.contains(effect.interval()) for inner, effect in ranges)
 
     def _ranges(self, target: Target) -> list[tuple[Target, Estimate]]:
-        """Return the effects that have to agree, each with its range.
+        """Return the effects that have to agree, each with its range: this effect with `target`,
+        and with few seeds also the effect on the squared error (`Estimate.decided`).
 
-        With few seeds the squared error has to agree also, because the interval of an error near 0
-        is then too narrow.
+        The interval of an error near 0, such as ECE, is too narrow with few seeds.
         """
         ranges = [(target, self.effect)]
         square = self.effect.decided
@@ -153,9 +157,11 @@ class Evidence:
 
     @property
     def slack(self) -> float:
-        """How far the interval lies inside the target range, in half widths; negative outside.
+        """The distance of the 95 % interval from the nearer limit of the target range, in half
+        widths of the interval; negative if the interval reaches outside.
 
-        It orders comparisons of different quantities by how clear they are.
+        By it, comparisons of different quantities are ordered from clear opposition to clear
+        support.
         """
         low, high = self.effect.interval()
         # An interval without width is measured in units of the quantity.
@@ -181,7 +187,7 @@ class Evidence:
         if len(self.sets) == 1:
             place += f" on {next(iter(self.sets))}"
         says = self.says(level)
-        # Whether the interval that could refute decides, which is the one of `level`.
+        # The interval that could refute, the one of `level`, decides here.
         joint = says != BOUNDED and self.target.excludes(self.effect.interval())
         used = level if joint else LEVEL
         text = f"{place}: {self.printed(used)} {self.quantity.unit}".rstrip()
@@ -195,8 +201,9 @@ class Evidence:
     def needed(self, level: float) -> str:
         """Return the fewest seeds or images that would decide the comparison, as a sentence.
 
-        The number of seeds is for the images at hand, the number of images for the seeds at hand.
-        The sentence is empty if the interval is unknown.
+        Either number alone would: more seeds with today's images, or more images with today's
+        seeds. The sentence is empty if the interval is unknown, or if there are too few units to
+        decide anything.
 
         Args:
             level: of the interval that would refute.
@@ -205,7 +212,7 @@ class Evidence:
         if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
             return ""
         distance = min(abs(self.target.low - value), abs(self.target.high - value))
-        if self.target.contains((value, value)):  # it would support, by the 95 % interval
+        if self.target.contains((value, value)):  # it would support; the 95 % interval decides that
             level = LEVEL
         seeds, factor = needed_sample(self.effect, distance, level)
         samples = []
@@ -214,16 +221,17 @@ class Evidence:
         if factor:
             samples.append(f"{math.ceil(factor * max(self.sets.values())):,} images")
         if not samples:
-            return NOT_NEEDED
+            return UNDECIDABLE
         return f"An effect of this size and spread would be decided by {' or by '.join(samples)}."
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
-        """Return the numbers in full precision, null where undefined, and the printed texts.
+        """Return the comparison in the form of claims.json: numbers in full precision, null where
+        undefined, and the printed texts.
 
-        Numbers are fractions, nats or shares.
+        Numbers are fractions, nats or shares, not the percentages of the texts.
 
         Args:
-            level: of the interval that refutes.
+            level: of the interval that refutes (`says`).
         """
         content = {"what": self.what, "sets": dict(self.sets), **_estimate_json(self.effect)}
         square = self.effect.decided
@@ -274,10 +282,13 @@ Items = Iterable[Item]  # what a check yields
 
 
 def verdict_of(says: set[str], is_complete: bool) -> str:
-    """Return the verdict: one opposing comparison refutes; support needs all comparisons.
+    """Return the verdict on a claim.
+
+    One opposing comparison refutes it, even if results are missing. Every other verdict needs all
+    results, and support needs that all comparisons support it.
 
     Args:
-        says: the different results of `Evidence.says`.
+        says: what the comparisons say (`Evidence.says`), each result once.
         is_complete: whether no result that the claim needs is missing.
     """
     if AGAINST in says:
@@ -314,15 +325,18 @@ class Finding:
 
     @cached_property
     def level(self) -> float:
-        """The level of each interval at which all of them together hold in 95 % of cases.
+        """The confidence level of each interval at which the intervals of all comparisons together
+        cover their true values in 95 % of cases.
 
-        For a comparison that the squared error decides, that interval counts.
+        Where the squared error also decides a comparison, its interval counts instead.
         """
         return joint_level([item.effect.decided or item.effect for item in self.evidence])
 
     @property
     def seeds(self) -> int:
-        """The fewest seeds of a comparison. With one, a verdict is on these networks only."""
+        """The number of seeds of the comparison that has the fewest; 0 without comparisons. With
+        one seed, a verdict is on these networks only, not on the methods.
+        """
         return min((len(item.effect.by_seed) for item in self.evidence), default=0)
 
     @property
@@ -337,7 +351,8 @@ class Finding:
         missing = [f"Missing: {item.what} (to get it, {item.do})." for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)
-        by_word: dict[str, list[Evidence]] = {}  # what comparisons say -> the comparisons
+        # What comparisons say -> the comparisons that say it.
+        by_word: dict[str, list[Evidence]] = {}
         for item in self.evidence:
             by_word.setdefault(item.says(self.level), []).append(item)
         counts = [

@@ -20,6 +20,7 @@ from pipeline_src.claims.verdict import NOT_RUN, Content, Finding
 from pipeline_src.files import write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown, markdown_text
 
+# Explanation of the verdicts, a paragraph each.
 READING = (
     "Supported: the 95 % confidence interval of every comparison lies where the claim wants the "
     "effect. Refuted: one interval lies outside, at a level at which all intervals of the claim "
@@ -72,11 +73,12 @@ def write_overview_claims(
 def judged(view: View) -> dict[str, Any]:
     """Return the verdicts on the experiment's claims in the form of claims.json.
 
-    They have verdict, reason, evidence and secondary verdicts by claim and protocol (`any`:
-    independent of it), and the experiment's part in the claim across experiments.
+    `claims` has verdict, reason, evidence and secondary verdicts by claim and protocol; the
+    protocol is `any` for a claim that does not depend on it. `carried_over` is the experiment's
+    part in C8, the claim across experiments.
 
     Args:
-        view: the experiment in any protocol; each is taken in turn.
+        view: the experiment in one of its protocols; claims are judged in all.
     """
     facts = view.facts
     views = {protocol: replace(view, protocol=protocol) for protocol in facts.protocols}
@@ -98,10 +100,10 @@ def judged(view: View) -> dict[str, Any]:
 
 
 def _finding(claim: Claim, view: View) -> dict[str, Any]:
-    """Return the finding on a claim in one protocol, with those of the secondary entries.
+    """Return the finding on a claim in one protocol, with the findings for secondary entries.
 
-    An experiment may configure a method more than once. All entries but the principal one, which
-    decides, are secondary.
+    An experiment may configure a method more than once. One of these entries decides the claim
+    (`Facts.principal`); the others are secondary.
     """
     content = Finding.of(claim.evidence(view)).as_json()
     content["secondary"] = []
@@ -121,18 +123,19 @@ def write_files(claims: Content, folder: Path) -> None:
 
 
 def reading(claims: Content) -> list[str]:
-    """Return the sentences that explain the verdicts of a claims.json."""
+    """Return the paragraphs that explain the verdicts of a claims.json."""
     if claims["synthetic"]:
         return [SYNTHETIC, *READING]
     return list(READING)
 
 
 def verdict(claims: Content, finding: Content) -> str:
-    """Return a verdict with its limits: one training run of each method, or synthetic images.
+    """Return a verdict with its limits: "supported for these networks" where a method has one
+    training run, "supported, on synthetic images" where all images are synthetic.
 
     Args:
-        claims: claims.json.
-        finding: of a claim in one protocol, or of a secondary entry.
+        claims: content of claims.json.
+        finding: on a claim in one protocol, or on a secondary entry.
     """
     text: str = finding["verdict"]
     if text == NOT_RUN:
@@ -200,6 +203,12 @@ def claims_markdown(claims: Content) -> str:
 
 
 def _finding_markdown(claims: Content, finding: Content, title: str) -> str:
-    """Return a line of claims.md: title, verdict with its limits, and reason."""
+    """Return a line of claims.md: title, verdict with its limits, and reason.
+
+    Args:
+        claims: content of claims.json.
+        finding: on a claim in one protocol, or on a secondary entry.
+        title: the name of the protocol, or of the secondary entry.
+    """
     words = verdict(claims, finding)
     return f"{markdown_text(title)}: **{words}**. {markdown_text(finding['why'])}"

@@ -1,17 +1,22 @@
 """Counts small enough for a repository: dozens of bytes an image, not thousands.
 
-`levels` defines the levels of doubt, 1 - confidence, and the finer cells of the surest pixels. Kept
-exactly: the pixels, hits and scores of all images together in bins of every number that is in use;
-their pixels by 8-bit level; the cells of the surest pixels, where they split a level; the totals of
-all columns of the rows; and of each image its columns that are whole pixels, and its pixels of each
-label. Rounded on publishing, and filled in on reading:
+`counting.levels` defines the levels of doubt, 1 - confidence, and the finer cells of the surest
+pixels. Some counts are published exactly:
 
-- all pixels between two of `cell_edges` have their mean doubt (the order of pixels, as in AUC);
-- an image's pixels in groups of 8-bit levels, to about half their standard deviation over images;
-  within a group they are spread like those of all images together (F curves). 95 % intervals differ
-  by a few percent of their width;
-- an image's sums of confidence, scores and the like, to a 256th of its size. Weighted F is left
-  out.
+- of all images together: pixels, correct pixels and summed confidences in bins of every number that
+  is in use; pixels by 8-bit level; the cells of the surest pixels, where they split a level; the
+  totals of all columns of the images' rows;
+- of each image: the columns of its row that are whole pixels, and its pixels of each label.
+
+Other counts are rounded on publishing, and filled in on reading:
+
+- All pixels between two of `cell_edges` get their mean doubt. Metrics that sort pixels, such as
+  AUC, change slightly.
+- An image's pixels in groups of 8-bit levels are rounded to about half their standard deviation
+  over images. Within a group they are spread like those of all images together. So F curves change
+  slightly, and 95 % intervals by a few percent of their width.
+- An image's sums of confidence and scores are rounded to about a 256th of its number of pixels.
+- Weighted F is left out.
 
 The rounded counts are arrays by name. Of each name of `named_counts` there are the arrays of
 `histogram_arrays`, and instead of the rows of its N images:
@@ -56,13 +61,15 @@ from pipeline_src.counting.levels import (
 )
 from pipeline_src.counting.storage import counts_from, histogram_arrays, json_array
 
-BINS = (100, 30)  # every number of bins in use divides one of them
-# No cell holds a greater share of the pixels of a predicted class, unless they are on one level.
+BINS = (100, 30)  # every usual number of bins divides one of them
+# Cells of doubt also begin at these quantiles (k / SHARES) of each predicted class: so a cell holds
+# at most 1 / SHARES of its pixels, unless they are all on one level.
 SHARES = 24
-# The first levels of groups: those of ten bins, and of confident pixels.
+# The first 8-bit levels of the groups: where each of ten equal bins begins, and more near 0 and
+# 255, where most pixels are.
 STARTS = (0, 4, 26, 51, 77, 102, 128, 154, 179, 205, 230, 243, 252)
-BITS = 8
-RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
+BITS = 8  # of an image's mean scores, such as its mean confidence
+RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort by confidence, as AUC does
 Arrays = dict[str, np.ndarray]
 
 
@@ -79,23 +86,16 @@ def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
     arrays["starts"] = np.array(STARTS)
     arrays["bits"] = np.array(BITS)
     for name, counts in named_counts(counts_by_protocol).items():
+        arrays |= histogram_arrays(_reduced_histogram(name, counts, bins), name)
         rows = counts.images
         # (2, G, N): pixels of each image by label and group of 8-bit levels.
         groups = np.add.reduceat(rows.levels.astype(np.int64), STARTS, axis=1).transpose(2, 1, 0)
         if "unit" not in arrays:  # all counts of a run have one unit
-            spread = float(np.median(groups[:, 1:-1].std(axis=2)))
+            spread = float(np.median(groups[:, 1:-1].std(axis=2)))  # over images
             arrays["unit"] = np.array(1 << max(0, round(np.log2(max(1.0, spread / 2)))))
-        limits = regular_edges(bins)
-        surest = UNKNOWN
-        if name in RANKED:  # finer, because metrics sort its pixels
-            limits = cell_edges(counts.histogram, bins)
-            if further_cells(counts.histogram.surest) > 0:
-                surest = counts.histogram.surest
-                limits = np.union1d(limits, SPLIT)
-        arrays |= histogram_arrays(_joined(counts, limits, surest), name)
         pixels = groups.sum(axis=1)
-        # Here and in `table` an image takes the remainders of those before it: sums over many
-        # images stay.
+        # Cumulative sums over images are rounded, not each image: its number is the difference of
+        # two of these. So errors of rounding do not add up over images.
         units = np.diff(groups.cumsum(axis=2) // arrays["unit"], axis=2, prepend=0)
         table = rows.table[:, : len(ALWAYS)].T
         measured = table != UNMEASURED
@@ -113,9 +113,27 @@ def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
     return arrays
 
 
+def _reduced_histogram(name: str, counts: Counts, bins: int) -> Histogram:
+    """Return the histogram of counts to publish, with pixels joined between edges of bins, or of
+    finer cells if metrics sort the pixels of these counts.
+
+    Args:
+        name: of the counts: a protocol, `top` or a class (`RANKED`).
+    """
+    if name not in RANKED:
+        return _joined(counts, regular_edges(bins), surest=UNKNOWN)
+    limits = cell_edges(counts.histogram, bins)
+    surest = counts.histogram.surest
+    if further_cells(surest) == 0:  # the levels order the pixels as well as these cells
+        return _joined(counts, limits, surest=UNKNOWN)
+    return _joined(counts, np.union1d(limits, SPLIT), surest=surest)
+
+
 def restored(run: Arrays) -> dict[str, Counts]:
-    """Return full counts from the arrays of `reduced`: columns in their units, and the 8-bit levels
-    of each image, filled in.
+    """Return full counts by protocol from the arrays that `reduced` returned.
+
+    The columns of images are in their units again. The pixels of each image by 8-bit level are
+    filled in from its groups of levels.
     """
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names_of_counts(run):
@@ -124,7 +142,9 @@ def restored(run: Arrays) -> dict[str, Counts]:
         measured = counts["table"] != UNMEASURED
         columns = np.where(measured, counts["table"] * steps, UNMEASURED)
         for column in np.flatnonzero(measured.any(axis=1)):
-            last = np.flatnonzero(measured[column])[-1]  # its image takes the rest
+            last = np.flatnonzero(measured[column])[
+                -1
+            ]  # this image gets the remainder of the total
             columns[column, last] += counts["rest"][column]
         groups = image_groups(run, counts)
         arrays[f"{name}_table"] = columns.T
@@ -133,9 +153,9 @@ def restored(run: Arrays) -> dict[str, Counts]:
 
 
 def regular_edges(bins: int) -> np.ndarray:
-    """Return the levels of doubt at which 8-bit levels and bins begin, and `HALF`; ascending.
+    """Return the levels of doubt at which 8-bit levels and bins begin, and `HALF`; ascending, (L,).
 
-    Sums between them stay exact, so pixels are only joined between two of them.
+    Pixels are only joined between two of them, so the sums of all bins stay exact.
     """
     levels = {HALF}
     levels.update(range(0, HALF, EIGHT))
@@ -145,11 +165,13 @@ def regular_edges(bins: int) -> np.ndarray:
 
 
 def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
-    """Return the levels of doubt at which cells begin, ascending; cells are finer where pixels are
-    dense, so that joining their pixels changes the order of few.
+    """Return the levels of doubt at which cells begin, ascending, (L,).
+
+    The pixels of a cell will be joined. Cells are finer where pixels are dense, so that this
+    changes the order of few pixels.
     """
     levels = [regular_edges(bins)]
-    # Of each predicted class, the pixels up to each level: cells also begin at their quantiles.
+    # For each predicted class: the number of pixels up to each level, and its quantiles.
     for below in histogram.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
     return np.unique(np.concatenate(levels))
@@ -162,25 +184,25 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram
     levels with pixels, and compresses well.
 
     Args:
-        surest: of the result.
+        surest: the cells of the surest pixels for the result (`Histogram.surest`).
     """
     histogram = counts.histogram
     level, predicted, label = np.nonzero(histogram.count)
     count = histogram.count[level, predicted, label]
     position = histogram.position[level, predicted, label]
-    # Pixels on the lower end of a level: of those between limits it makes no difference.
+    # Number of these pixels exactly on a limit; 0 for a level at which no cell begins.
     begins = np.isin(level, limits)
-    edge_below = histogram.on_edge[level, label]
+    edge_below = histogram.on_edge[level, label]  # of pixels whose predicted class is 0
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below) * begins
-    cell = np.searchsorted(limits, level, side="right") - 1
-    # By cell, predicted class and label: pixels on its edge, pixels inside, and the latter's summed
-    # doubts from its beginning, in whole levels.
+    cell = np.searchsorted(limits, level, side="right") - 1  # index of the limit below the level
+    # (L, 2, 2) by cell, predicted class and label: pixels on the cell's lower edge, pixels inside,
+    # and the sum of the latter's distances from that edge, in whole levels.
     edges, inside, doubt = np.zeros((3, len(limits), 2, 2), np.int64)
     np.add.at(edges, (cell, predicted, label), edge)
     np.add.at(inside, (cell, predicted, label), count - edge)
     doubts = (level - limits[cell]) * count + np.rint(position / POSITION).astype(np.int64)
     np.add.at(doubt, (cell, predicted, label), doubts)
-    above = doubt.sum(axis=(1, 2)) // np.maximum(inside.sum(axis=(1, 2)), 1)
+    above = doubt.sum(axis=(1, 2)) // np.maximum(inside.sum(axis=(1, 2)), 1)  # mean distance
     mean = np.minimum(limits + above, np.append(limits[1:], HALF + 1) - 1)  # within the cell
     joined = replace(Histogram.empty(), surest=surest)
     joined.count[mean] = inside
@@ -192,28 +214,31 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram
 
 
 def names_of_counts(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """Return the names of `named_counts` that occur in the names of `arrays`."""
+    """Return the names of counts (`named_counts`: raw, stretched, top, class0, ...) in `arrays`,
+    whose names begin with them, as in raw_units.
+    """
     return [name.removesuffix("_units") for name in arrays if name.endswith("_units")]
 
 
 def arrays_of(arrays: Arrays, name: str) -> Arrays:
-    """Return the arrays of one of the `named_counts`, without its name as prefix."""
+    """Return the arrays of one of the `named_counts`, without its name: raw_units as `units`."""
     prefix = f"{name}_"
     matching = [array for array in arrays if array.startswith(prefix)]
     return {array.removeprefix(prefix): arrays[array] for array in matching}
 
 
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """Return the rounding unit of each column of the rows, (columns, 1): 1 for whole pixels, else a
-    power of 2, by which a mean score of an average image keeps `bits` bits.
+    """Return the rounding unit of each column of the images' rows, (columns, 1): 1 for whole
+    pixels, else a power of 2 that leaves `bits` bits of the mean score of an average image.
 
     Args:
         pixels: of each image by label, (2, N).
         bits: number of bits of an image's mean score.
     """
     score_step = UNIT >> bits
-    mean = max(1, int(pixels.sum()) // pixels.shape[1])
-    steps = {"s_measure": score_step, "e_measure": score_step}
+    mean = max(1, int(pixels.sum()) // pixels.shape[1])  # pixels of an average image
+    steps = {"s_measure": score_step, "e_measure": score_step}  # one number per image
+    # Sums over pixels are larger, by the power of 2 up to `mean`.
     steps |= dict.fromkeys(PIXEL_SUMS, score_step << mean.bit_length() - 1)
     return np.array([[steps.get(name, 1)] for name in ALWAYS])
 
@@ -226,20 +251,22 @@ def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
     to groups with too few, within images, in proportion to their pixels in the group.
 
     Args:
-        run: `reduced`.
+        run: the arrays that `reduced` returned.
         counts: its arrays of one name (`arrays_of`), which have the exact sums of images (`pixels`)
             and of 8-bit levels (`pooled`).
     """
     groups = counts["units"] * run["unit"]
     sums = np.add.reduceat(counts["pooled"], run["starts"])
+    # For each label: (G, N) pixels, (N,) sums of images, (G,) sums of groups.
     for by_group, pixels, pooled in zip(groups, counts["pixels"], sums.T, strict=True):
-        more = pixels - by_group.sum(axis=0)
+        more = pixels - by_group.sum(axis=0)  # (N,) pixels that images lack; below 0: have too many
         images = np.arange(len(more))
-        for group in np.argsort(-by_group, axis=0, kind="stable"):  # (N,) the k-th largest group
+        # (N,) the largest group of each image, then the second largest, ...
+        for group in np.argsort(-by_group, axis=0, kind="stable"):
             taken = np.maximum(more, -by_group[group, images])
             by_group[group, images] += taken
             more -= taken
-        lack = pooled - by_group.sum(axis=1)
+        lack = pooled - by_group.sum(axis=1)  # (G,) pixels that groups lack
         while lack.any():  # its sum is 0, so some groups have too many pixels
             target = lack.argmax()
             source = lack.argmin()
@@ -259,10 +286,11 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
     images. `starts` (G,) are the first levels of the groups.
     """
     images = groups.shape[2]
-    # (G, 2, N + 1): of the first 0 .. N images together.
+    # (G, 2, N + 1): pixels of the first 0, 1, ... N images together. Those of an image by level are
+    # the difference of two such sums, after both are spread over the levels.
     sums = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))).transpose(1, 0, 2)
     levels = np.empty((images, 256, 2), np.uint32)
-    for block in image_blocks(images, 4096):
+    for block in image_blocks(images, 4096):  # so that memory stays small
         spread = _spread(sums[..., block.start : block.stop + 1], pooled, starts)
         levels[block] = np.diff(spread, axis=2).transpose(2, 0, 1)
     return levels
@@ -287,7 +315,7 @@ def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.nd
             sums[start] = pixels
             return
         middle = (start + stop) // 2
-        left = pooled[start:middle].sum(axis=0)[:, None]
+        left = pooled[start:middle].sum(axis=0)[:, None]  # (2, 1) pixels of all images, by label
         both = pooled[start:stop].sum(axis=0)[:, None]
         if both.max() >= 1 << 31:  # products beyond int64 need the integers of Python
             lower = (pixels.astype(object) * left // np.maximum(1, both)).astype(np.int64)

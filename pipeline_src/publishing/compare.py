@@ -42,8 +42,8 @@ class Side:
         facts: its methods, datasets and seeds.
         counts: evaluation -> a function that returns its counts as they are published.
         groups: dataset -> the group of each image, if images are not independent.
-        conditions: name -> value of what may explain a difference, besides the parameters of
-            methods.
+        conditions: what may explain a difference, by name: settings, hashes of datasets, versions
+            of libraries. Parameters of methods are in `facts`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Side:
 
     def seeds(self, method: str, split: str) -> list[int]:
         """Return the seeds of a method that were evaluated on a dataset."""
-        return [seed for name, seed, other in self.counts if (name, other) == (method, split)]
+        return [seed for name, seed, dataset in self.counts if (name, dataset) == (method, split)]
 
     def group(self, split: str) -> np.ndarray | None:
         """Return the group of each image of a dataset, (N,); None if images are independent."""
@@ -83,7 +83,7 @@ class Side:
             if name == method:
                 counts[title, seed, split] = load
         if not counts:
-            raise _nothing(f"{self.name}:{method}")
+            raise _no_result(f"{self.name}:{method}")
         facts = replace(self.facts, methods={title: self.facts.methods[method]})
         return replace(self, name=f"{self.name}:{method}", facts=facts, counts=counts)
 
@@ -94,7 +94,7 @@ class Comparison:
 
     Attributes:
         a, b: the experiments.
-        cells: a cell for each protocol, dataset, method and metric.
+        cells: the difference B - A of each protocol, dataset, method and metric.
     """
 
     a: Side
@@ -103,7 +103,9 @@ class Comparison:
 
     @property
     def lacking(self) -> dict[str, list[str]]:
-        """For "A" and "B", the evaluations that only the other experiment has."""
+        """For "A" and "B", the evaluations that only the other experiment has, as
+        method/seed/dataset.
+        """
         return {"A": _lacking(self.a, self.b), "B": _lacking(self.b, self.a)}
 
     @property
@@ -123,7 +125,8 @@ class Comparison:
     @property
     def warnings(self) -> list[str]:
         """Warnings that intervals do not cover training variance, or are based on few images."""
-        units: dict[str, int] = {}  # dataset -> resampled units, of comparisons of two networks
+        # Dataset -> number of resampled images or groups, of comparisons of two single networks.
+        units: dict[str, int] = {}
         for cell in self.cells:
             if cell.effect and cell.verdict != SAME and len(cell.seeds) == 1:
                 units[cell.split] = cell.effect.units
@@ -187,7 +190,9 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
 
 
 def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
-    """Return the differences between two experiments for `pair`, a method and a dataset."""
+    """Return the differences b - a of all metrics for `pair`, a method and a dataset that both
+    experiments have.
+    """
     method, split = pair
     seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split))
     counts_a = {seed: a.counts[method, seed, split]() for seed, _ in seeds}
@@ -226,7 +231,7 @@ def _side(name: str) -> Side:
     if name in published.names():
         return _published(name, FOLDER / name)
     if experiment in experiments:
-        raise _nothing(name)
+        raise _no_result(name)
     raise UserError(
         f"{name} is neither a published experiment nor one of params.yaml",
         expected=f"one of: {', '.join(dict.fromkeys([*published.names(), *experiments]))}",
@@ -287,7 +292,7 @@ def _restored_counts(file: Path, bins: int) -> dict[str, Counts]:
     return restored(reduced_counts(file, bins))
 
 
-def _nothing(name: str) -> UserError:
+def _no_result(name: str) -> UserError:
     """Return the error for an experiment, or a method of one, that has no current result."""
     experiment = name.partition(":")[0].removeprefix("results/")
     return UserError(

@@ -1,10 +1,14 @@
 """The published counts of an experiment: a ZIP archive with a member for each run.
 
-`DATASET/METHOD/SEED.npz.xz` holds the arrays of `compact.reduced` by name, as differences to what
-is expected from others (`_encoded`). A whole number is stored as its bytes, least significant
-first: an array has the shape (bytes, *shape), and 0, -1, 1, -2, ... are written as 0, 1, 2, 3, ....
-`DATASET/images.npz.xz` has what all runs on a dataset
-share: the ids of the images, their size, and their pixels by label.
+`DATASET/METHOD/SEED.npz.xz` holds the rounded counts of a run: arrays of whole numbers by name,
+which the head of `compact` lists. Some of them can be predicted from other arrays of the same run,
+or from numbers that all runs on a dataset share. Only their differences from these predictions are
+stored (`_encoded`), which are small and compress well. `DATASET/images.npz.xz` holds the shared
+numbers: the ids of the images, their sizes, and their pixels by label.
+
+An array of a shape is stored as bytes (b, *shape), the lowest byte of each number first, where b
+bytes suffice for the largest number. Negative numbers have no sign: 0, -1, 1, -2, ... are written
+as 0, 1, 2, 3, ....
 """
 
 from __future__ import annotations
@@ -35,7 +39,10 @@ from pipeline_src.publishing.compact import (
     score_steps,
 )
 
-SCALE = 1 << 16  # of the expected scores of a pixel
+# Predicted scores of a pixel are whole numbers, in units of 1 / SCALE (`_pixel_scores`).
+SCALE = 1 << 16
+# Settings of xz: `lc` and `pb` are 0 because neither the byte before a byte nor its position helps
+# to predict it.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "pb": 0}]
 Run = tuple[str, str, int]  # dataset, method, seed
 
@@ -58,7 +65,7 @@ class CountsFile:
         with self._readable(), ZipFile(path) as archive:
             for name in archive.namelist():
                 split, *run = name.removesuffix(".npz.xz").split("/")
-                if len(run) == 2:
+                if len(run) == 2:  # method, seed; else the member `images` of a dataset
                     self.runs.append((split, run[0], int(run[1])))
 
     def read(self, split: str, method: str, seed: int) -> dict[str, Counts]:
@@ -70,7 +77,9 @@ class CountsFile:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """Turn any error inside a `with` block into a UserError that names the file."""
+        """Return a context manager that turns any error inside its block into a UserError, which
+        names the file.
+        """
         try:
             yield
         except Exception as error:  # anything that damaged bytes make zip, xz, json and numpy raise
@@ -87,7 +96,8 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
 
     Args:
         path: the file of an experiment's counts.
-        runs: run -> a function that returns its counts (`compact.reduced`).
+        runs: run -> a function that returns its arrays (`compact.reduced`). A function, because
+            the arrays of all runs together would fill the memory.
         cores: number of threads that compress.
 
     Raises:
@@ -113,10 +123,12 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
 
 
 def _shared(run: Arrays) -> Arrays:
-    """Return the arrays that all runs on a dataset share: ids, sizes, and pixels by label, from the
-    arrays of one of them (`compact.reduced`).
+    """Return the arrays that all runs on a dataset share, from the arrays of one of them
+    (`compact.reduced`): ids of the N images, `size` (2, N), and pixels by label (2, N) of each of
+    the run's counts, from which other runs differ little or not at all.
     """
     names = names_of_counts(run)
+    # The first two columns of the table are height and width.
     shared = {"ids": run["ids"], "size": arrays_of(run, names[0])["table"][:2]}
     return shared | {f"{name}_pixels": run[f"{name}_pixels"] for name in names}
 
@@ -124,14 +136,19 @@ def _shared(run: Arrays) -> Arrays:
 def _encoded(run: Arrays, shared: Arrays) -> Arrays:
     """Return the arrays of a run as small numbers: differences from what other arrays predict.
 
-    The two protocols of an image are alike, so the second one is stored as its difference from the
-    first. The numbers of pixels in an image's first (background) and last (foreground) group are
-    the largest ones and follow from its pixels; what is stored there is the error of the rounded
-    sum.
+    An image has similar counts in both protocols, so those of the second (`stretched`) are stored
+    as differences from the first (`raw`).
+
+    Most background pixels of an image are in the first group of levels, and most of its foreground
+    in the last. These two numbers follow from the image's pixels of the label and the other groups,
+    but for an error, because they are rounded. The error is stored in their places.
 
     Args:
-        run: `compact.reduced`.
-        shared: the arrays that all runs on the dataset share.
+        run: the arrays that `compact.reduced` returned.
+        shared: the arrays that all runs on the dataset share (`_shared`).
+
+    Raises:
+        UserError: the run and `shared` have other images.
     """
     if not np.array_equal(run["ids"], shared["ids"]):
         raise UserError(
@@ -143,14 +160,14 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
     for name in names_of_counts(run):
         counts = arrays_of(run, name)
         pixels = counts["pixels"]
-        units = counts["units"].copy()
-        ends = units.sum(axis=1) - pixels // run["unit"]
+        units = counts["units"].copy()  # (2, G, N) by label, group and image
+        errors = units.sum(axis=1) - pixels // run["unit"]  # (2, N)
         table = counts["table"] - _expected(run, name, shared["size"])
         tables[name] = table
         if name == "stretched":
             units -= run["raw_units"]
             table = table - tables["raw"]
-        units[[0, 1], [0, -1]] = ends  # label 0 in the first group, label 1 in the last
+        units[[0, 1], [0, -1]] = errors  # label 0 in the first group, label 1 in the last
         stored[f"{name}_table"] = _sorted_by_previous(table)
         stored[f"{name}_units"] = _sorted_by_previous(units)
         stored[f"{name}_pixels"] = pixels - shared[f"{name}_pixels"]
@@ -166,13 +183,14 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
         pixels = counts["pixels"] + shared[f"{name}_pixels"]
         units = _unsorted(counts["units"])
         tables[name] = _unsorted(counts["table"])
-        # As in `_encoded`, the first and last groups hold the errors of the rounded sums.
-        ends = units[[0, 1], [0, -1]] + pixels // run["unit"]
+        # As in `_encoded`, the first group of label 0 and the last of label 1 hold the errors of
+        # the rounded sums.
+        sums = units[[0, 1], [0, -1]] + pixels // run["unit"]
         if name == "stretched":
             units += run["raw_units"]
             tables[name] += tables["raw"]
         units[[0, 1], [0, -1]] = 0
-        units[[0, 1], [0, -1]] = ends - units.sum(axis=1)
+        units[[0, 1], [0, -1]] = sums - units.sum(axis=1)
         run[f"{name}_units"] = units
         run[f"{name}_pixels"] = pixels
         run[f"{name}_table"] = tables[name] + _expected(run, name, shared["size"])
@@ -181,23 +199,26 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
 
 def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
     """Return the table (columns, N) that the numbers of pixels predict, as if pixels were in the
-    middle of their 8-bit level; the stored differences from it are small.
+    middle of their 8-bit level.
 
-    Columns other than sizes and sums over pixels are 0. The integers are the same on every machine,
-    as they must be to decode a file.
+    The first two columns are the sizes of the images. Columns that are no sums over pixels are 0,
+    and so are all columns of counts of K classes. All numbers are integers, which are equal on
+    every machine, because a file must be decoded as it was encoded.
 
     Args:
-        name: of the counts.
+        name: of the counts: a protocol, `top` or a class.
         size: (2, N) height and width of the images.
     """
     counts = arrays_of(run, name)
-    if name not in PROTOCOLS:
+    if name not in PROTOCOLS:  # counts of K classes
         return np.zeros_like(counts["table"])
     starts = run["starts"]
-    pooled = counts["pooled"][..., None]
+    pooled = counts["pooled"][..., None]  # (256, 2, 1) by level and label
+    # The mean scores of a pixel by group of levels, label and column: (G, 2, columns).
     pixels = np.add.reduceat(pooled, starts)
     scores = np.add.reduceat(pooled * _pixel_scores(), starts) // np.maximum(1, pixels)
-    sums = np.tensordot(scores, image_groups(run, counts), axes=((0, 1), (1, 0)))
+    sums = np.tensordot(scores, image_groups(run, counts), axes=((0, 1), (1, 0)))  # (columns, N)
+    # Whole pixels have a step of 1; other columns are in 1 / UNIT, rounded to `steps`.
     steps = score_steps(counts["pixels"], int(run["bits"]))
     expected: np.ndarray = np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
     expected[:2] = size
@@ -206,11 +227,14 @@ def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
 
 @cache
 def _pixel_scores() -> np.ndarray:
-    """Return the scores of a pixel in the middle of an 8-bit level, by level and label, (256, 2,
-    columns) in 1 / SCALE; columns of the rows that are no sums over pixels have 0.
+    """Return what a pixel in the middle of an 8-bit level adds to the columns of its image's row:
+    (256, 2, columns) by level, label and column, in units of 1 / SCALE.
+
+    Columns that are no sums over pixels are 0.
     """
-    f = np.minimum((np.arange(256) + 0.5) / 255, 1)
-    q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
+    f = np.minimum((np.arange(256) + 0.5) / 255, 1)  # probability of the positive class
+    # Probability that the pixel's label gets, (256, 2) by level and label.
+    q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)
     scores = {
         "pixels": np.ones_like(q),
         "correct": q > 0.5,
@@ -225,8 +249,11 @@ def _pixel_scores() -> np.ndarray:
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
-    """Return columns (..., N), each in the order in which the previous one ascends: xz finds
-    repetitions. The order need not be stored.
+    """Return columns (..., N), in which each column is reordered as the previous one ascends.
+
+    Columns are correlated, so a reordered column has runs of similar numbers, which xz compresses
+    well. The first column stays as it is. The orders need not be stored: the previous column gives
+    them (`_unsorted`).
     """
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
@@ -248,7 +275,7 @@ def _packed(arrays: Arrays) -> bytes:
     for name, array in arrays.items():
         numbers = array.astype("<i8")
         numbers = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
-        # (8, *shape): higher bytes that are 0 throughout are left out.
+        # (8, *shape), the lowest byte first; high bytes that are 0 throughout are left out.
         by_byte = np.ascontiguousarray(np.moveaxis(numbers[..., None].view(np.uint8), -1, 0))
         used = np.flatnonzero(by_byte.reshape(8, -1).any(axis=1))
         planes[name] = by_byte[: used.max(initial=0) + 1]
@@ -258,7 +285,7 @@ def _packed(arrays: Arrays) -> bytes:
 
 
 def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
-    """Write a member of the archive without a time: equal counts give equal bytes."""
+    """Write a member of the archive, without the time of writing: equal counts give equal files."""
     archive.writestr(ZipInfo(f"{name}.npz.xz"), content)
 
 

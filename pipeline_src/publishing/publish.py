@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
     from pipeline_src.pipeline.job import Job
 
-MINUTES = "training, all runs"  # in `Publication.made`
-ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
+MINUTES = "training, all runs"  # key of `Publication.made`: minutes that trainings and fits took
+# Decimals of published alphas, probabilities that change by thousandths in an epoch.
+ALPHA_DIGITS = 4
 
 
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
@@ -61,9 +62,9 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         )
     folder = FOLDER / graph.name
     restore_folder(folder)  # if an earlier publishing was killed while it replaced the folder
-    published = checked(folder) if (folder / EXPERIMENT).exists() else None
+    published = checked(folder) if (folder / EXPERIMENT).exists() else None  # earlier publishing
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
-        if published:  # its runs stay; a report that was published is written anew below
+        if published:  # its runs stay; a published report is written again below
             for name in (COUNTS, RUNS, REPORT):
                 if (folder / name).exists():
                     shutil.copyfile(folder / name, staging / name)
@@ -83,7 +84,7 @@ def write_sources(
 
     Args:
         staging: contains the files of an earlier publishing, to which new runs are added.
-        published: its experiment.json; None if there is none.
+        published: experiment.json of the earlier publishing; None if there is none.
         cores: number of threads that compress.
     """
     from pipeline_src.publishing.counts_file import add_runs
@@ -94,23 +95,13 @@ def write_sources(
     empty = Publication(replace(facts, splits={}), {}, {}, params, made={}, data=[], files={})
     earlier = published or empty
     _check_settings(graph.name, settings(earlier.params), settings(params))
-    present = set()  # (dataset, method, seed) of the runs that are published
-    for split in earlier.facts.splits:
-        present |= {(split, *run) for run in published_counts(earlier, staging, split)}
-    evaluated = {}
-    trained = {}
-    files = {}
-    for split in facts.splits:
-        for method, seed in facts.runs:
-            if (split, method, seed) not in present:
-                job = graph.evaluation(method, seed)
-                evaluated[method, seed] = job
-                trained[method, seed] = graph.run(method, seed)
-                files[split, method, seed] = job.folder / counts_file(split)
+    files = _new_counts(graph, published, staging)
+    trained = {(method, seed): graph.run(method, seed) for _, method, seed in files}
+    evaluated = [graph.evaluation(*run) for run in trained]
     rows = {row["part"]: row for row in earlier.data}
     splits = report.parameters["splits"]
     stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
-    check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
+    check_results([*stores, *trained.values(), *evaluated], "publish", graph.command)
     counts = {}
     groups = dict(earlier.groups)
     for run, file in files.items():
@@ -132,9 +123,25 @@ def write_sources(
     publication.write(staging)
 
 
+def _new_counts(
+    graph: ExperimentGraph, published: Publication | None, staging: Path
+) -> dict[tuple[str, str, int], Path]:
+    """Return the runs of an experiment that are not published yet: (dataset, method, seed) -> the
+    file of their counts.
+    """
+    files = {}
+    for split in graph.facts.splits:
+        present = published_counts(published, staging, split) if published else {}
+        for method, seed in graph.facts.runs:
+            if (method, seed) not in present:
+                folder = graph.evaluation(method, seed).folder
+                files[split, method, seed] = folder / counts_file(split)
+    return files
+
+
 def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a UserError if an experiment was published with settings that differ from `now`, since
-    its old and new runs could not be compared.
+    """Raise a UserError if an experiment was published with other settings than those of `now`:
+    its published runs could not be compared with new ones.
 
     Args:
         name: of the experiment.
@@ -151,13 +158,14 @@ def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any
 
 
 def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str]:
-    """Return the machines and the sum of the minutes of all runs that trained or were fitted.
+    """Return the machines on which all runs were trained or fitted, and the sum of their minutes,
+    as entries of `Publication.made`.
 
-    A run that was interrupted counts from its last resumption.
+    Of a run that was interrupted, only the time since its last resumption is known.
 
     Args:
         trained: the jobs of runs that are new in the publication.
-        earlier: `Publication.made` of the earlier publishing, whose machines come first.
+        earlier: `Publication.made` of the earlier publishing, to which the new runs are added.
     """
     machines = [earlier["machine"]] if "machine" in earlier else []
     minutes = float(earlier.get(MINUTES, "0").split()[0])
@@ -170,7 +178,8 @@ def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str
 
 
 def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int]:
-    """Return the group of each image of a dataset; empty if its images are independent.
+    """Return the group of each image of a dataset, a number from 0; empty if its images are
+    independent.
 
     Args:
         split: the dataset.
@@ -189,8 +198,9 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
-    """Return the arrays to publish (`compact.reduced`) from a file of counts, when they are needed:
-    those of all runs together would fill the memory.
+    """Return the arrays to publish (`compact.reduced`) from a file of counts.
+
+    Callers call it run by run, because the arrays of all runs together would fill the memory.
     """
     from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
@@ -199,7 +209,12 @@ def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
 
 
 def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:
-    """Add the histories and the alphas of runs to an archive; those of other runs stay in it."""
+    """Add the histories and the alphas of runs to an archive; those of other runs stay in it.
+
+    Args:
+        trained: (method, seed) -> the job that trained or fitted the run. Only methods of
+            `facts.trained` have a history, and only those of `facts.learned` have alphas.
+    """
     content = {}
     if archive.exists():
         with ZipFile(archive) as file:
@@ -214,7 +229,7 @@ def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int]
 
 
 def _rounded_alphas(file: Path) -> bytes:
-    """Return the content of a file of alphas with `ALPHA_DIGITS` digits."""
+    """Return the content of a file of alphas, rounded to `ALPHA_DIGITS` decimals."""
     import pandas as pd
 
     alphas = pd.read_csv(file, dtype={"id": str}).round(ALPHA_DIGITS)

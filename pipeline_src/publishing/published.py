@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 FOLDER = Path("results/published")
 EXPERIMENT = "experiment.json"
 COUNTS = "counts.zip"
-RUNS = "runs.zip"
-SOURCES = (COUNTS, RUNS)  # with `EXPERIMENT`, which has their digests
+RUNS = "runs.zip"  # histories and alphas
+SOURCES = (COUNTS, RUNS)  # files from which, with `EXPERIMENT`, all others are computed
 TABLES = "tables.zip"
 COMPUTED = ("metrics.json", "tables.md", TABLES, "claims.json", "claims.md")
-DIGEST = "digest"  # the key in experiment.json
-SPLITS = "parts"  # the key of `Facts.splits` there, as in files of earlier versions
-# (method, seed) -> a function that returns counts by protocol.
+DIGEST = "digest"  # key in experiment.json of the digest of all its other content
+SPLITS = "parts"  # key of `Facts.splits` in experiment.json, as in files of earlier versions
+# (method, seed) -> a function that reads counts when it is called, and returns them by protocol.
 Loaders = dict[tuple[str, int], Callable[[], Mapping[str, "Counts"]]]
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
-# Settings that change no number of a run, or that are compared one by one: seeds, methods and
-# datasets.
-APART = {
+# Keys of params.yaml that `settings` leaves out: either they change no number of a run, or they add
+# runs, methods and datasets, which are compared one by one.
+LEFT_OUT = {
     "seeds",
     "methods",
     "claims",
@@ -124,7 +124,10 @@ def names() -> list[str]:
 def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
     """Return a published experiment; a UserError if one of `files` is missing or was altered.
 
-    The counts of other experiments that it shares are also checked.
+    The counts of other experiments that it uses (`Publication.counts_in`) are also checked.
+
+    Args:
+        files: names of files in the folder, besides experiment.json.
     """
     publication = Publication.read(folder)
     wrong = []
@@ -155,8 +158,9 @@ def published_counts(publication: Publication, folder: Path, split: str) -> Load
     """
     from pipeline_src.publishing.counts_file import CountsFile
 
-    homes = {folder.name, *publication.counts_in.values()}
-    files = {name: CountsFile(folder.parent / name / COUNTS) for name in homes}
+    # The counts of some methods are in the file of another published experiment.
+    experiments = {folder.name, *publication.counts_in.values()}
+    files = {name: CountsFile(folder.parent / name / COUNTS) for name in experiments}
     loaders: Loaders = {}
     for method, seed in publication.facts.runs:
         file = files[publication.counts_in.get(method, folder.name)]
@@ -177,7 +181,7 @@ def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in params.items():
         name = f"{above}{key}"
-        if value is None or name in APART:
+        if value is None or name in LEFT_OUT:
             continue
         if isinstance(value, Mapping):
             flat |= settings(value, f"{name}.")
@@ -187,7 +191,11 @@ def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def pack(files: Mapping[str, bytes], path: Path) -> None:
-    """Write files into a ZIP archive, without their times: the same files give the same bytes."""
+    """Write files into a ZIP archive, without their times: equal files give equal archives.
+
+    Args:
+        files: name -> content.
+    """
     with ZipFile(path, "w") as archive:
         for name, content in files.items():
             info = ZipInfo(name)

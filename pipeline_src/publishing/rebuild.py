@@ -34,11 +34,12 @@ from pipeline_src.publishing.published import (
 
 log = logging.getLogger(__name__)
 
-REBUILT = Path("results/published-rebuilt")
+REBUILT = Path("results/published-rebuilt")  # a folder for each experiment
 REPORT = "report.html"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-TOLERANCE = 1e-9
-# The relative difference of one unit in the last digit that is written.
+TOLERANCE = 1e-9  # absolute difference of two numbers that count as equal
+# Relative difference of two numbers that count as equal: one unit in the last of the `DIGITS`
+# digits that files have, and a little for rounding.
 LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)
 
 
@@ -59,7 +60,7 @@ def rebuild_all(
     for name in names:
         checked(FOLDER / name)
     places = {}
-    # Largest first: a small experiment at the end fills the cores to the last.
+    # Largest first: if a large experiment were the last, most cores would wait for it.
     for name in sorted(names, key=lambda name: -(FOLDER / name / COUNTS).stat().st_size):
         shutil.rmtree(REBUILT / name, ignore_errors=True)
         places[FOLDER / name] = REBUILT / name
@@ -125,7 +126,13 @@ def replace_computed(folder: Path, out: Path) -> None:
 
 
 def differing(folder: Path, out: Path) -> list[str]:
-    """Return the computed files that differ by more than rounding, each with its difference."""
+    """Return a line for each computed file (`COMPUTED`) that differs in two folders by more than
+    rounding: its name and its first difference.
+
+    Args:
+        folder: of the published experiment.
+        out: the folder of the recomputed files.
+    """
     wrong = []
     for name in COMPUTED:
         published = _texts(folder / name)
@@ -160,10 +167,12 @@ def _texts(file: Path) -> dict[str, str]:
 
 
 def difference(published: str, computed: str) -> str:
-    """Return the first difference of two texts by more than rounding; empty if they agree."""
+    """Return the first difference of two texts by more than rounding, as "1.5 is 1.6": published
+    text, computed text. It is empty if they agree.
+    """
     if published == computed:
         return ""
-    # What stands between numbers must be equal, numbers nearly.
+    # The texts between numbers must be equal, the numbers nearly equal.
     texts = NUMBER.split(published)
     computed_texts = NUMBER.split(computed)
     for a, b in zip(texts, computed_texts, strict=False):
@@ -178,7 +187,9 @@ def difference(published: str, computed: str) -> str:
 
 
 def _analyse(folder: Path, out: Path, split: str) -> None:
-    """Write the analysis of the published counts of all runs on a dataset below `out`."""
+    """Write the analysis of a dataset below `out`: all metrics of all runs, from their published
+    counts.
+    """
     from pipeline_src.analysis.analyse import analyse
 
     publication = Publication.read(folder)

@@ -22,10 +22,10 @@ from pipeline_src.claims.verdict import (
     BOUNDED,
     FOR,
     INCONCLUSIVE,
-    NOT_NEEDED,
     NOT_RUN,
     REFUTED,
     SUPPORTED,
+    UNDECIDABLE,
     Evidence,
     Finding,
     Target,
@@ -181,7 +181,7 @@ def test_what_would_decide_follows_from_the_variance_components():
     assert f"by {min(s for s in widths if widths[s] < 0.02)} seeds." in comparison(effect).needed(0.95)
     (images,) = re.findall(r"by (\d+) images", comparison(Estimate({0: -0.02}, -0.06, 0.02)).needed(0.95))
     assert int(images) == pytest.approx(100 * (0.04 / 0.02) ** 2, abs=10)
-    assert comparison(Estimate({0: 0.0}, -0.06, 0.06)).needed(0.95) == NOT_NEEDED
+    assert comparison(Estimate({0: 0.0}, -0.06, 0.06)).needed(0.95) == UNDECIDABLE
 
 
 def test_what_would_decide_is_the_distance_to_the_nearer_bound():
