@@ -179,15 +179,14 @@ class Facts:
         """Entry of SLP (static label perturbation) without noise -> (alpha, beta), ascending: the
         grid that table T3 shows. It is empty if there is only one entry.
         """
-        grid = []
+        grid = {}
         for name in self.entries("slp"):
             parameters = self.methods[name].parameters
             if not parameters.get("noise"):
-                grid.append((parameters["alpha"], parameters["beta"], name))
+                grid[name] = (parameters["alpha"], parameters["beta"])
         if len(grid) < 2:
             return {}
-        grid.sort(key=lambda entry: entry[:2])
-        return {name: (alpha, beta) for alpha, beta, name in grid}
+        return dict(sorted(grid.items(), key=lambda entry: entry[1]))
 
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, the principal one first.

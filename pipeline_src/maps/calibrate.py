@@ -136,6 +136,7 @@ def calibrate_folder(
             run_before = _measured(before, units_of_scored, bins, resamples)
             run_after = _measured(after, units_of_scored, bins, resamples)
         else:
+            before = fit_counts
             run_before = measured[BASELINE]
             run_after = measured[method]
         record = Record.of(calibrator, pixels)
@@ -147,7 +148,7 @@ def calibrate_folder(
             "scored_images": len(scored),
             "applied_images": len(applied),
             "bins": bins,
-            "clamp": before.clamps if test_mask else fit_counts.clamps,
+            "clamp": before.clamps,
         }
         if groups:
             result["groups"] = groups_note(units_of_scored)
