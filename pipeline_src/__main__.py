@@ -56,6 +56,7 @@ def _run(app: Callable[[], None]) -> None:
             fix="fewer processes, as by --cores 1",
         ) from error
     except ModuleNotFoundError as error:
+        # A missing module of the package itself is a fault of the code.
         if (error.name or "pipeline_src").startswith("pipeline_src"):
             raise
         fix = f'python -m pip install -e ".[pipeline]", or install {error.name}'

@@ -1,4 +1,4 @@
-"""The error that users are meant to read, and the parts of its text."""
+"""The error whose message users read, and functions that return parts of such messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def naming_files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or isinstance(error, FileNotFoundError):  # a fault of the code
+        # A missing file is a fault of the code, because commands check that their files exist.
+        if error.filename is None or isinstance(error, FileNotFoundError):
             raise
         raise UserError(
             f"{error.filename} cannot be read or written",
@@ -44,7 +45,11 @@ def naming_files() -> Iterator[None]:
 
 
 def listed(items: Iterable[object], most: int = 20) -> str:
-    """Return `items`, indented and one a line, cut after `most` with a count of the rest."""
+    """Return lines of text, an indented line for each of the first `most` items.
+
+    The text starts with a line break, and ends with the number of further items. It is empty
+    without items.
+    """
     rows = [f"\n    - {item}" for item in items]
     if len(rows) > most:
         rows[most:] = [f"\n    ... and {len(rows) - most} more"]
@@ -52,7 +57,7 @@ def listed(items: Iterable[object], most: int = 20) -> str:
 
 
 def few(items: Iterable[object], most: int = 10) -> str:
-    """Return `items` in one line, cut after `most` with a count of the rest."""
+    """Return the first `most` items in one line, with the number of further items."""
     texts = list(map(str, items))
     if len(texts) > most:
         return f"{', '.join(texts[:most])} and {len(texts) - most} more"
@@ -60,7 +65,10 @@ def few(items: Iterable[object], most: int = 10) -> str:
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
-    """Return a hint with the nearest valid name, regardless of case; None if no name is near."""
+    """Return the question "did you mean ...?" with the most similar valid name.
+
+    Case does not matter. The result is None if no name is similar.
+    """
     lower = {str(text).lower(): text for text in valid}
     for near in difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5):
         return f"did you mean {lower[near]!r}?"
@@ -75,10 +83,10 @@ def check_name(
     found: object = None,
     fix: str | None = None,
 ) -> None:
-    """Raise a UserError with the valid names, and the nearest, if `name` is none of them.
+    """Raise a UserError with the valid names, and the most similar one, if `name` is none of them.
 
     Args:
-        problem, found, fix: parts of the error; `fix` where no name is near.
+        problem, found, fix: parts of the error; `fix` is used if no valid name is similar.
     """
     if name not in valid:
         fix = did_you_mean(name, valid) or fix
@@ -86,6 +94,6 @@ def check_name(
 
 
 def hint(name: str, valid: Iterable[str]) -> str:
-    """Return `did_you_mean` as the end of a message; empty if no name is near."""
+    """Return `did_you_mean` as the end of a message, "; did you mean ...?", or an empty text."""
     text = did_you_mean(name, valid)
     return f"; {text}" if text else ""

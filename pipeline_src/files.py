@@ -1,4 +1,4 @@
-"""Atomic writes of files, faults of disks, and digests."""
+"""Files: atomic writes, errors of disks as messages for users, and digests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-SPARE = 1 << 20  # bytes; a disk with fewer counts as full
+FULL = (errno.ENOSPC, errno.EDQUOT)  # error numbers of a full disk, and of an exceeded quota
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)  # error numbers of a missing write permission
+SPARE = 1 << 20  # bytes; a disk with fewer free bytes counts as full
 # Significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor.
 DIGITS = 8
 
@@ -45,12 +45,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         try:
-            with writing(path):  # checked before the temporary file frees its space
+            # A full disk is noticed here, before the removal of the temporary file frees its space.
+            with writing(path):
                 yield temporary
                 flush(temporary)
             mask = os.umask(0)
             os.umask(mask)
-            temporary.chmod(0o666 & ~mask)  # mkstemp makes private files
+            temporary.chmod(0o666 & ~mask)  # the usual permissions: mkstemp makes private files
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -60,8 +61,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder next to `path`; on success it replaces the folder `path`.
 
-    The earlier folder is moved aside first. If the command is killed then, the next call, or
-    `restore_folder`, moves it back.
+    The earlier folder is moved aside first. If the command is killed before the new one has taken
+    its place, the next call, or `restore_folder`, moves it back.
 
     Raises:
         UserError: the disk is full, or the folder above is not writable.
@@ -96,6 +97,7 @@ def restore_folder(path: Path) -> None:
 
 
 def _earlier(path: Path) -> Path:
+    """Return the path to which `atomic_folder` moves the earlier folder `path` aside."""
     return path.with_name(f".{path.name}.earlier")
 
 
@@ -103,7 +105,8 @@ def _earlier(path: Path) -> Path:
 def writing(path: Path) -> Iterator[None]:
     """Raise a UserError that names `path` if the disk is full or the folder is not writable.
 
-    numpy and torch raise errors of their own type on a full disk.
+    numpy and torch raise errors of their own types on a full disk, so free space is also measured.
+    All other errors stay as they are.
     """
     try:
         yield
@@ -119,6 +122,7 @@ def writing(path: Path) -> Iterator[None]:
                 expected="space for the file; the earlier file is unchanged",
                 fix="free some space, and start the same command again",
             ) from error
+        # Only an error about the folder of `path`, a folder above it or a file in it.
         if number in READ_ONLY and (name in str(path.parent) or str(path.parent) in name):
             raise UserError(
                 f"{path} could not be written: its folder is not writable",
@@ -130,7 +134,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise a UserError if there is no such folder, with the name of a near one."""
+    """Raise a UserError if a folder does not exist; it suggests a folder of a similar name."""
     if not folder.is_dir():
         siblings = [path.name for path in folder.parent.glob("*/")]
         raise UserError(
@@ -158,10 +162,10 @@ def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
     """Raise a UserError if the disk of `folder` has fewer than `needed` bytes free.
 
     Args:
-        content: of the folder, for the error.
+        content: what is to be written, as the error names it.
         fix: advice for a disk that is too small.
     """
-    free = _free(folder / "*")
+    free = _free(folder / "*")  # `_free` expects a path in the folder
     if free < needed:
         raise UserError(
             f"the disk is nearly full: {content} does not fit into {folder}",
@@ -181,7 +185,11 @@ def _free(path: Path) -> int:
 
 @contextmanager
 def reading(problem: str, *, expected: str | None = None, fix: str | None = None) -> Iterator[None]:
-    """Turn the errors of reading a missing, foreign or damaged file into a UserError."""
+    """Turn the errors of reading a missing, foreign or damaged file into a UserError.
+
+    Args:
+        problem, expected, fix: parts of the UserError; the error itself is what was found.
+    """
     try:
         yield
     except (
@@ -216,7 +224,7 @@ def check_regular(path: Path | str) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a regular file (`check_regular`)."""
+    """Return the content of a regular file; an OSError for a named pipe, a folder or a device."""
     check_regular(path)
     return path.read_bytes()
 
@@ -234,7 +242,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, content: Any) -> None:
-    """Write results as JSON in one line without spaces, `rounded`."""
+    """Write results as JSON in one line without spaces, all floats `rounded`."""
     write_text(path, json.dumps(rounded(content), ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
@@ -253,43 +261,47 @@ def rounded(content: Any) -> Any:
 
 
 def sha256(path: Path | str) -> str:
-    """Return 64 hex digits for a regular file's bytes."""
+    """Return the SHA-256 of a regular file's bytes, 64 hex digits."""
     check_regular(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def state(path: Path) -> list[int]:
-    """Return size, mtime and ctime in ns, and inode of a file: they change with its content.
+    """Return size, mtime and ctime in ns, and inode of a file: one changes if its content does.
 
-    A program can reset the mtime, but not the ctime.
+    A program can set the mtime (time of the last change) back, but not the ctime.
     """
     info = path.stat()
     return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
 
 
 def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
-    """Return the SHA-256 of files in `folder` by name. Files of unchanged state are not read again.
+    """Return the SHA-256 of files in `folder` by name, without those that cannot be read.
+
+    Files whose `state` is that of an earlier call are not read again.
 
     Args:
-        record: file of the earlier digests; it may be removed at any time.
+        record: JSON file with state and digest of each file of earlier calls; it may be removed at
+            any time.
     """
     known: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         known = json.loads(record.read_bytes())
     current: dict[str, Any] = {}
     for name in names:
-        with suppress(OSError):  # whoever reads the file names it
+        with suppress(OSError):  # the error is for the code that needs the file's content
             present = state(folder / name)
             entry = known.get(name)
             if entry is None or entry[0] != present:
                 entry = [present, sha256(folder / name)]
             current[name] = entry
-    if known | current != known:  # two datasets may share a record
+    if known | current != known:
+        # With the other files of the record, because two datasets may share it.
         write_text(record, json.dumps(known | current))
     return {name: digest for name, (_, digest) in current.items()}
 
 
 def hash_of(**values: Any) -> str:
-    """Return 64 hex digits for JSON-like values, independent of the order of keys."""
+    """Return the SHA-256 of JSON-like values by name, 64 hex digits; the order has no effect."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

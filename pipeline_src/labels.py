@@ -1,4 +1,4 @@
-"""Label values with a meaning of their own in 8-bit masks, besides class ids."""
+"""Labels in 8-bit masks that are no class ids."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, writing
 
-# Command -> files by which its results are recognized; folders of two commands have calibrators.
+# Command -> files by which its results are recognized. Two commands write calibrator.json.
 RESULTS = {
     "judge": ("metrics.json", "counts.npz"),
     "calibrate": ("scores.json", "calibrator.json"),
@@ -19,7 +19,7 @@ RESULTS = {
     "predict": ("maps.json",),
     "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),
 }
-STAGING = ".new"  # in a folder of results
+STAGING = ".new"  # folder in a folder of results, which holds new results until all are written
 
 
 def check_output(
@@ -30,19 +30,22 @@ def check_output(
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Raise a UserError if `out` cannot be written, or files in it would be lost or mixed.
+    """Raise a UserError if `out` cannot be written, or if other files in it would be lost or mixed.
 
     Args:
+        command: name of the command that writes its results to `out`.
         below: folders in `out` that are also written.
         inputs: folders that the command reads.
-        foreign: results of another model, and files that the command did not write.
+        foreign: what `out` has that the command may not overwrite, such as files of other origin
+            or results of another model; the error lists it.
 
     Raises:
-        UserError: it is a file, it is not writable, or it has one of these or results of another
-            command.
+        UserError: `out` is a file or not writable; it, or a folder of `below`, is an input; or it
+            has foreign files or results of another command.
     """
     check_writable(out, f"--out {out}")
     read = {path.resolve() for path in inputs if path is not None}
+    # What is wrong, as the end of a sentence about `out` -> the files or folders that show it.
     faults: dict[str, Iterable[object]] = {
         "is, or contains, an input: results would be mixed with it": [
             folder for folder in (out, *below) if folder.resolve() in read
@@ -79,8 +82,8 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
 
     Args:
         last: the file that is removed first and written last: results are complete if it exists.
-        older: patterns of further earlier results that are removed, because not all of them are
-            overwritten.
+        older: patterns of the names of other results, whose files and folders of an earlier call
+            are removed: the new results may not overwrite all of them.
     """
     new = out / STAGING
     with writing(new):
@@ -94,6 +97,7 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
+        # False sorts before True: `last` is moved at the end.
         for path in sorted(new.iterdir(), key=lambda path: path.name == last):
             target = out / path.name
             if target.is_dir():

@@ -1,4 +1,4 @@
-"""Processes that work for a command, and locks between processes. A lock ends with its process."""
+"""Processes that work for a command and end with it, and locks between processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 OWNER = "DENSE_CALIBRATION_OWNER"  # the process id of the Snakemake that a job works for
-POLL = 0.3  # seconds
+POLL = 0.3  # seconds between two looks at a lock or a process
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def alone(name: str, path: Path) -> Iterator[None]:
-    """Hold the lock at `path` for the job or dataset `name`; wait if another process holds it."""
+    """Hold the lock at `path` for the job or dataset `name`; wait while another process holds it.
+
+    The lock of a process that is killed is released.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
@@ -31,8 +34,10 @@ def alone(name: str, path: Path) -> Iterator[None]:
     except Timeout:
         log.info("%s is in work by another process; waiting for it", name)
         slurm_job = os.environ.get("SLURM_JOB_ID")
-        if slurm_job:  # it would hold a GPU: SLURM ends it, and starts it again later
-            with suppress(OSError):  # no scontrol here: it waits
+        # A waiting job of SLURM would hold its GPU. So SLURM is asked to end it, and to start it
+        # again later.
+        if slurm_job:
+            with suppress(OSError):  # without the program scontrol the job waits
                 subprocess.run(["scontrol", "requeue", slurm_job], check=False)
         lock.acquire(poll_interval=POLL)
     try:
@@ -62,18 +67,21 @@ def _end_without(owner: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Return whether a process exists, of any user."""
+    """Return whether there is a process with this id, of any user."""
     try:
-        os.kill(process, 0)
+        os.kill(process, 0)  # signal 0 does nothing but check that the process exists
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # it exists, and belongs to another user
         pass
     return True
 
 
 def _start_worker(owner: int) -> None:
-    """Prepare a process of a pool: its owner ends it, also after Ctrl-C, which workers get too."""
+    """Prepare a process of a pool: it ignores Ctrl-C, and ends when the process `owner` ends.
+
+    Ctrl-C reaches all processes of a command; the owner reacts to it, and ends its workers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_without(owner)
 

@@ -15,9 +15,9 @@ from typing import Any
 from pipeline_src.errors import UserError
 
 PACKAGE = "pipeline_src"
-CODE = (PACKAGE, "workflow", "params.yaml")
+CODE = (PACKAGE, "workflow", "params.yaml")  # paths in the clone that results depend on
 ROOT = Path(__file__).parent
-LIBRARIES = {  # those that numbers depend on: import name -> distribution
+LIBRARIES = {  # the libraries that numbers depend on: import name -> distribution
     "torch": "torch",
     "torchvision": "torchvision",
     "mmengine": "onedl-mmengine",
@@ -44,9 +44,10 @@ def syntax_tree(file: Path) -> ast.Module:
 
 
 def registered_class(package: str, entry: str) -> Any:
-    """Return the class of an entry of a registry.
+    """Return the class that an entry of a registry names, after importing its module.
 
-    It is in the parameters of its jobs, so its module is in their fingerprints.
+    The fingerprints of jobs cover this module, though it is imported only here: a job has the
+    class, or an object of it, in its parameters.
 
     Args:
         package: such as "pipeline_src.training.methods".
@@ -68,7 +69,7 @@ def installed(distribution: str) -> str:
 
 
 def loaded_versions() -> dict[str, str]:
-    """Return the versions of Python and of those libraries that this process has imported."""
+    """Return the versions of Python, and of those `LIBRARIES` that this process has imported."""
     versions = {"python": installed("python")}
     for module, distribution in LIBRARIES.items():
         if module in sys.modules:
@@ -89,9 +90,9 @@ def commit() -> str:
 
 
 def changed_code() -> list[str]:
-    """Return the files of the workflow that differ from the commit, or that git does not know."""
+    """Return the files of `CODE` that differ from the commit, or that git does not track."""
     lines = _git("status", "--porcelain", "--", *CODE).splitlines()
-    return [line[2:].strip() for line in lines]
+    return [line[2:].strip() for line in lines]  # two letters of the status, then the file
 
 
 def _git(*words: str) -> str:

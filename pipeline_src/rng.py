@@ -1,4 +1,4 @@
-"""Stateless randomness: a draw depends on its key, not on the worker count, order or a resume."""
+"""Random draws that depend only on a key: not on the number of workers, the order or a resume."""
 
 from __future__ import annotations
 

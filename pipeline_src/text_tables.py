@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-UNDEFINED = "–"
+UNDEFINED = "–"  # the cell of a number that is not defined
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows under one heading; the first cell of a row names it."""
+    """The rows of a table under one heading; the first cell of a row is the row's name."""
 
     heading: str
     rows: Sequence[Sequence[str]]

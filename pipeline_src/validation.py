@@ -1,4 +1,4 @@
-"""Typed values that users write: their base class, common types, and messages about wrong ones."""
+"""Values that users write, such as params.yaml: common types, and messages about wrong values."""
 
 from __future__ import annotations
 
@@ -26,14 +26,20 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=
 
 
 class Strict(BaseModel):
-    """A block of values without unknown keys, inf and nan, which does not change after reading."""
+    """The base class of blocks of values.
+
+    A block refuses unknown keys, inf and nan, and does not change after reading.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="wrap")
     @classmethod
     def _no_truth_value(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        """Refuse true and false where a number is expected: pydantic reads them as 1 and 0."""
+        """Return a checked value; ValueError for true or false in the place of a number.
+
+        Pydantic would read them as 1 and 0.
+        """
         result = validate(value)
         pairs = [(value, result)]
         if isinstance(value, list):
@@ -45,14 +51,14 @@ class Strict(BaseModel):
 
 
 def distinct(values: list[Any]) -> list[Any]:
-    """Return `values`, for a field; ValueError names the duplicates."""
+    """Return `values` unchanged, for a validator of a field; ValueError names the duplicates."""
     repeated = [str(value) for value, count in Counter(values).items() if count > 1]
     if repeated:
         raise ValueError(f"duplicate entries: {', '.join(repeated[:3])}")
     return values
 
 
-SHORT = Repr()  # of values in messages
+SHORT = Repr()  # writes values in messages, cut to 80 characters
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -67,7 +73,7 @@ def validate(
     ),
     fix: str = "correct the keys that are named",
 ) -> Schema:
-    """Return `content` as a `schema`.
+    """Return `content`, keys and values as YAML or JSON has them, as an object of a `schema`.
 
     Args:
         where: the file or key that holds `content`.
@@ -86,7 +92,13 @@ def validate(
 
 
 def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
-    """Return one error of pydantic in the words of this project, after the path of its key."""
+    """Return a text about one error of pydantic: the path of its key, and what is wrong there.
+
+    Args:
+        details: the error, as `ValidationError.errors` describes it.
+        schema: the model whose keys the text suggests in place of an unknown one.
+    """
+    # Pydantic adds the step "[key]" if the key of a mapping is wrong, and not its value.
     path = [str(step) for step in details["loc"] if step != "[key]"]
     prefix = f"{'.'.join(path)}: " if path else ""
     value = details["input"]
@@ -106,7 +118,11 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
 
 
 def _keys(annotation: Any) -> set[str]:
-    """Return the keys of a model and of all models in it, or of all models in an annotation."""
+    """Return the names of all fields of a model and of the models in its fields, at any depth.
+
+    Args:
+        annotation: the model, or an annotation that contains models, such as dict[str, Model].
+    """
     keys = set[str]()
     inner = getattr(annotation, "__args__", ())
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -168,7 +168,8 @@ def calibrated(
     """
     entropy = map_entropy(probability, logits) if calibrator.per_image else np.nan
     result = np.empty(probability.shape, probability.dtype)
-    planes = result.reshape(*result.shape[:-2], 1, -1)  # the same memory, pixels in one line
+    # The same memory as (1, H W) or (K, 1, H W): blocks of pixels are written into it.
+    planes = result.reshape(*result.shape[:-2], 1, -1)
     for place, z in logit_blocks(probability, logits):
         f = calibrator.apply(z, entropy)
         if planes.ndim > f.ndim:  # a map of two planes, which one logit describes
@@ -180,12 +181,12 @@ def calibrated(
 def _levels(f: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """Return probabilities as levels 0 to 255 or 65535 of an unsigned integer type.
 
-    Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
-    on a level stays.
+    A value in the middle between two levels is rounded away from 0.5. So no pixel moves to the
+    other class, and a value that is a level stays.
     """
     top = int(np.iinfo(dtype).max)
-    # 0.5 lies between two levels, so levels are at distances of a half, 1 1/2, 2 1/2... from it.
-    # The 1e-6 keeps a value on a level there in spite of rounding.
+    # 0.5 lies between two levels, so levels are 0.5, 1.5, 2.5... steps away from it. Without the
+    # 1e-6, rounding errors could move a value that is a level one step down.
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
     return np.asarray(np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top))
 
@@ -194,7 +195,12 @@ def _levels(f: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 class FittedOn(Strict):
-    """The data of a fit: number of images and pixels, and their NLL in nats before and after it."""
+    """The data that a calibrator was fitted to.
+
+    Attributes:
+        images, pixels: numbers of images and pixels.
+        nll_before, nll_after: mean NLL of the pixels in nats, without and with the calibrator.
+    """
 
     images: int
     pixels: int
@@ -209,7 +215,7 @@ class Record(Strict):
         calibrator: its name in the registry.
         classes: number of classes of the predictions that it was fitted to.
         parameters: the fields of the calibrator.
-        digest: of the other fields, in calibrator.json only; empty elsewhere.
+        digest: a digest of the other fields, in calibrator.json only; empty elsewhere.
     """
 
     version: Literal[1] = 1

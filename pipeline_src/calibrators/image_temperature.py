@@ -16,7 +16,7 @@ from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 from pipeline_src.calibrators.temperature import BOUNDS
 
 LOWEST, HIGHEST = np.log(BOUNDS)  # of log T, for the temperature T of an image
-EQUAL = 1e-6  # a smaller spread of entropies is rounding, not a difference of images
+EQUAL = 1e-6  # entropies in nats with a smaller standard deviation differ only by rounding
 
 
 class ImageTemperatureCalibrator(Calibrator):
@@ -52,8 +52,8 @@ class ImageTemperatureCalibrator(Calibrator):
     def fit(cls, pixels: Pixels) -> Self:
         """Return the calibrator of maximum likelihood over a and b, log T = a + b * entropy.
 
-        The minimization has standardized entropies, because it then converges fast. Images of one
-        entropy give b = 0.
+        The search is over coefficients of standardized entropies, because it then converges fast.
+        If all images have the same entropy, b is 0.
         """
         center = pixels.entropy.mean()
         spread = pixels.entropy.std()

@@ -45,8 +45,8 @@ class IsotonicCalibrator(Calibrator):
         count = np.bincount(inverse, pixels.weights)
         share = np.bincount(inverse, pixels.weights * pixels.labels) / count
         value = isotonic_regression(share, weights=count).x.clip(0, 1)
-        # In a run of equal values the two ends suffice. Values are in [0, 1], so -1 and 2 make the
-        # first and the last one ends.
+        # Of neighbors with equal values only the first and the last are stored. Values are in
+        # [0, 1]: with -1 before them and 2 after them, the first and the last of all are stored.
         knot = (np.diff(value, prepend=-1) != 0) | (np.diff(value, append=2) != 0)
         return cls(f=f[knot].tolist(), value=value[knot].tolist())
 

@@ -16,12 +16,12 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.sample import Sample
 
-BINS = 10  # of histogram binning
-# The width of a cell of logits, in which pixels are merged. Neighboring 8-bit probabilities are
-# further apart: at 0.5 by 2 log(128/127) = 1/63.75.
+BINS = 10  # number of bins of probability, for histogram binning
+# Pixels whose logits lie in one cell of this width are merged. The logits of neighboring 8-bit
+# probabilities are further apart, at least 2 log(128/127) = 1/63.75 (at 0.5).
 CELL = 1 / 64
-MOST_LOGITS = 2**23  # of the pixels of a fit, about: 64 MB
-BLOCK = 2**18  # pixels of a saved map whose logits are in memory at once
+MOST_LOGITS = 2**23  # a fit gets about so many logits at most, 64 MB
+BLOCK = 2**18  # number of pixels of a saved map whose logits are computed at once
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Pixels:
     def pooled(self) -> Pixels:
         """Return the pixels of all images as those of one image, merged by `grouped`.
 
-        Calibrators that do not depend on the image so fit fewer pixels.
+        A calibrator that does not depend on the image then has fewer pixels to fit.
         """
         pooled = replace(self, images=np.zeros_like(self.images), entropy=np.array([np.nan]))
         return pooled.grouped()
@@ -92,7 +92,8 @@ class Pixels:
         if self.z.shape[1] > 1:
             return self
         z = self.z[:, 0]
-        # Both terms rise with z: no two pairs of them have the same sum.
+        # A cell is an interval of logits within one bin. Its number is the sum of the numbers of
+        # interval and bin: both rise with z, so different pairs of them have different sums.
         cells = np.rint(z / CELL).astype(np.int64) + bin_numbers(z)
         # Numbers from 0, so that `images * span + cells` is one number per image and cell.
         cells -= cells.min(initial=0)
@@ -101,11 +102,11 @@ class Pixels:
             self.images * span + cells, return_index=True, return_inverse=True
         )
         weights = np.bincount(cell_of_pixel, self.weights)
-        # The mean is that of both labels, which no calibrator can tell apart. Deviations from the
-        # first logit make it exact where all logits are equal.
+        # The mean logit of a cell is over both labels, because calibrators do not see labels. It is
+        # the first logit plus the mean deviation from it: exact where all logits are equal.
         deviations = np.bincount(cell_of_pixel, self.weights * (z - z[first][cell_of_pixel]))
         means = z[first] + deviations / np.where(weights > 0, weights, 1)
-        # One number per cell and label, which is 0 or 1.
+        # One key per cell and label: the label is 0 or 1.
         keys, row = np.unique(cell_of_pixel * 2 + self.labels, return_inverse=True)
         cell = keys // 2
         return Pixels(
@@ -148,7 +149,7 @@ def drawn_target(
     """Return a target in which at most `most` pixels count, and how many pixels each stands for.
 
     Pixels are drawn without replacement. Those that are not drawn get the label `classes`, which
-    is no class. The memory of a fit is so limited.
+    is no class. So the memory of a fit is limited.
 
     Args:
         target: (H, W) integers: classes 0 to `classes` - 1; pixels of other values do not count.
@@ -202,8 +203,7 @@ def map_pixels(
     if sample.classes and sample.classes > 2:
         target, weight = drawn_target(target, sample.classes, most, random)
     labels = target.reshape(-1)
-    # The mean entropy is that of the whole map, not of a block or of the drawn pixels: NaN until
-    # the end.
+    # The pixels of a block have no mean entropy (NaN): at the end they get that of the whole map.
     blocks = []
     for place, z in logit_blocks(sample.probability, logits):
         blocks.append(image_pixels(z, labels[place], weight, entropy=np.nan).grouped())

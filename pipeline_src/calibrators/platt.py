@@ -67,9 +67,9 @@ class PlattCalibrator(Calibrator):
 
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:
-        """Return what is scaled for logits z (N, C): one logit itself, for K classes log f_k.
+        """Return the numbers (N, C) that are scaled: one logit z itself, of K classes log f_k.
 
-        A subclass scales the logits of K classes.
+        The subclass for vector scaling returns the logits of K classes.
         """
         if z.shape[1] == 1:
             return z

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline_src.calibrators.calibrator import Calibrator, Record
 
 PACKAGE = "pipeline_src.calibrators"
+# Name of each calibrator -> its module in `PACKAGE`, and its class.
 CALIBRATORS = MappingProxyType(
     {
         "temperature": "temperature:TemperatureCalibrator",
@@ -33,6 +34,7 @@ CALIBRATORS = MappingProxyType(
         "dirichlet": "dirichlet:DirichletCalibrator",
     }
 )
+# Parts of errors about a file calibrator.json: what is expected, and what the user can do.
 EXPECTED = "what `calibrate` wrote (docs/tutorials/saved-maps.md)"
 FIX = "fit it again: dense-calibration calibrate"
 

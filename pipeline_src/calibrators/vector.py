@@ -26,5 +26,8 @@ class VectorCalibrator(PlattCalibrator):
 
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:
-        """Return what is scaled: the logits z (N, C) themselves. Platt scaling has log f_k here."""
+        """Return the numbers that are scaled, the logits z (N, C) themselves.
+
+        Platt scaling has log f_k in their place.
+        """
         return z

@@ -85,7 +85,8 @@ def build(
         if row.mask:
             return image, masks.load(_verified(root / row.mask, row.sha256_mask, advice), size)
         labels = np.full(image.shape[:2], label or 0, np.uint8)
-        return image, StoredMask(np.zeros((size, size), np.uint8), labels, np.empty(0, np.int64))
+        mask = np.zeros((size, size), np.uint8)
+        return image, StoredMask(mask, labels, grey=np.empty(0, np.int64))
 
     with atomic_folder(out) as folder:
         _write_samples(folder, rows, load, size, pixels)
@@ -124,8 +125,17 @@ def _write_samples(
         end = offset + mask.labels.size
         truth[offset:end] = mask.labels.ravel()
         greys.append(mask.grey.astype(np.int32))
-        digests = (row.sha256_image, row.sha256_mask)
-        index.append(IndexRow(row.id, row.height, row.width, offset, row.grey, *digests))
+        index.append(
+            IndexRow(
+                id=row.id,
+                height=row.height,
+                width=row.width,
+                offset=offset,
+                grey=row.grey,
+                sha256_image=row.sha256_image,
+                sha256_mask=row.sha256_mask,
+            )
+        )
         offset = end
     for array in (images, masks, truth):
         array.flush()

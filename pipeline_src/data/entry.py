@@ -234,6 +234,7 @@ class Entry(Source):
         Without `sources`, the entry's own fields become its only source, with the key "given".
         With `sources`, only the layout and the splits may be given for all of them.
         """
+        # The fields of a source that the entry itself gives.
         given = self.model_dump(include=set(Source.model_fields), exclude_unset=True)
         if not self.sources:
             self.sources["given"] = Source(**given)

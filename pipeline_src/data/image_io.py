@@ -23,8 +23,8 @@ with contextlib.suppress(ModuleNotFoundError):
 
     cv2.setNumThreads(1)  # each job uses one thread; parallel jobs fill the cores
 
-JPEG = b"\xff\xd8"
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+JPEG = b"\xff\xd8"  # the first bytes of a JPEG file
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # the formats that Pillow may open
 # No limit of Pillow: `check_pixels` has one, which `max_pixels` of a dataset raises.
 Image.MAX_IMAGE_PIXELS = None
 

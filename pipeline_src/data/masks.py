@@ -157,7 +157,7 @@ class ClassMasks:
         """
         labels = self._decode(data)
         resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-        return StoredMask(resized, labels, np.empty(0, np.int64))
+        return StoredMask(resized, labels, grey=np.empty(0, np.int64))
 
     def _decode(self, data: bytes) -> np.ndarray:
         """Return the class ids of a mask file, uint8 (H, W), `IGNORED` where it is void."""

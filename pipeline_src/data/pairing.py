@@ -203,7 +203,7 @@ def _stem(name: str, pattern: str) -> str:
     """
     start, _, end = pattern.partition("*")
     suffix = PurePath(name).suffix
-    end = end or suffix  # '*' and 'a*' leave the suffix to the star
+    end = end or suffix  # without a pattern, and for '*' and 'a*', only the suffix is cut off
     if suffix.lower() in IMAGE_SUFFIXES and name.startswith(start) and name.endswith(end):
         return name[len(start) : -len(end)]
     return ""

@@ -35,7 +35,8 @@ from pipeline_src.files import atomic_folder, digests, hash_of, sha256
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
-GENERATOR = "pipeline_src.data.synthetic.scenes"
+GENERATOR = "pipeline_src.data.synthetic.scenes"  # the module that draws synthetic images
+# All code that these images depend on.
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 # Folder with the digests of the files of each source, below the folder of unpacked datasets.
 FINGERPRINTS = ".fingerprints"
@@ -203,8 +204,8 @@ def _missing(entry: Entry, data_root: Path) -> MissingSourceError:
 def _content(located: Located, unpacked: Path) -> str:
     """Return a digest of a source's files, or of the settings of a generator.
 
-    A declared sha256 of an archive is trusted. Files that did not change since their digest was
-    stored are not read again.
+    A declared sha256 of an archive is trusted, because unpacking checks it (`check_archives`).
+    Files that did not change since their digest was stored are not read again.
     """
     if located.source.generator:
         return hash_of(generator=located.source.generator.model_dump())

@@ -123,6 +123,7 @@ class _Assignment:
         for unit in units:
             if len(drawn) < size:
                 drawn.update(unit)
+        # Identical images change the size by too few images for a note.
         if self.entry.draws_groups and len(drawn) != size:
             asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
             self.notes.append(

@@ -2,5 +2,6 @@
 
 from typing import Literal
 
-# The file format of predicted maps. It is here, because the command line names it without torch.
+# The file formats of predicted maps. They are here because the command line shows them without
+# importing torch.
 Format = Literal["png8", "png16", "npy"]

@@ -1,4 +1,4 @@
-"""Exported folders, which other programs use without this package.
+"""Exported folders of trained networks, which other programs use without this package.
 
 A folder has a network as a graph of torch, its calibrator, configuration, model card and digests.
 """
@@ -27,14 +27,15 @@ from pipeline_src.training.posthoc import Calibrated, PostHoc
 from pipeline_src.training.registry import calibrated_method
 from pipeline_src.validation import Count, Strict
 
+# The files of an exported folder.
 MODEL = "model.pt2"
 CONFIG = "config.json"
 CALIBRATOR = "calibrator.json"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
-TOLERANCE = 1e-5  # the largest difference of probabilities between the folder and the run
-HALF_TOLERANCE = 0.02  # the same, if the folder has weights in half precision
+TOLERANCE = 1e-5  # the largest accepted difference of probabilities between a folder and its run
+HALF_TOLERANCE = 0.02  # the same for a folder with weights in half precision
 
 
 class Config(Strict):
@@ -57,8 +58,8 @@ class ExportedNetwork(nn.Module):
     It computes in full precision, and standardizes the images itself.
 
     Args:
-        half: whether the weights of convolutions are stored in half precision. Others are few,
-            and running variances are too small for it.
+        half: whether the weights of convolutions are stored in half precision. All other numbers
+            stay in full precision: they are few, and running variances are too small for half.
     """
 
     mean: Tensor
@@ -91,9 +92,9 @@ class ExportedNetwork(nn.Module):
 
 
 def export(name: str, out: Path, half: bool = False) -> None:
-    """Write the run `name` into the folder `out`, whose earlier export it replaces at the end.
+    """Write the network of the run `name` into the folder `out`.
 
-    The new folder is read and compared with the run before it takes the place of the old one.
+    The new files are read and compared with the run before they replace those of an earlier export.
 
     Args:
         name: such as `demo/aslp_cl/seed0`.
@@ -106,14 +107,14 @@ def export(name: str, out: Path, half: bool = False) -> None:
             written then.
     """
     foreign = {path.name for path in out.glob("[!.]*")}
-    if MODEL in foreign:  # an earlier export
+    if MODEL in foreign:  # an earlier export, whose files may be replaced
         foreign -= set(FILES)
     outputs.check_output(out, "export", foreign=sorted(foreign))
     run = runs.find(name)
     predictor = run.predictor()
     experiment = run.experiment
     for network in predictor.networks:
-        network.cpu().amp = "off"  # as the exported graph computes
+        network.cpu().amp = "off"  # on the CPU in full precision, as the exported graph computes
     method = experiment.methods[run.method].method.model_dump(mode="json")
     provenance = {
         "run": run.name,
@@ -131,7 +132,9 @@ def export(name: str, out: Path, half: bool = False) -> None:
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
         write_folder(new, predictor, config, half=half)
         _, exported = read_folder(new)
-        _check(exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE)
+        _check_predictions(
+            exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE
+        )
 
 
 def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool = False) -> None:
@@ -199,9 +202,9 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
-    """Read an exported folder: its configuration, and its network with its calibrator, on the CPU.
+    """Return the configuration of an exported folder, and its network with its calibrator.
 
-    All files are checked against their digests first.
+    The network is on the CPU. All files are checked against their digests first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.
@@ -233,11 +236,11 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
     return config, Predictor([network], method, fitted=fitted)
 
 
-def _check(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
+def _check_predictions(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
     """Raise a UserError if an exported folder predicts other probabilities than its run.
 
-    They are compared on an image of random pixels, of another ratio than the network's input.
-    Ensembles and methods that the folder cannot hold are found by it.
+    They are compared on an image of random pixels, which is not square as the network's input is.
+    So the check also finds runs that the folder cannot hold, such as ensembles.
 
     Args:
         size: side of the network's square input, in pixels.

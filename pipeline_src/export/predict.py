@@ -36,7 +36,8 @@ from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
 
-# In a folder of maps: the model, and a digest of all that they depend on except the images.
+# A file in each folder of maps. It has the name of their model, and a digest of all that the maps
+# depend on except the images.
 RECORD = "maps.json"
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,8 @@ def predict(
 ) -> tuple[int, int]:
     """Write the probability map of each image, at its original size.
 
-    Returns the numbers of images and of new maps. A call continues one that stopped.
+    Returns the number of images, and the number of maps that were written. A call continues an
+    earlier one that stopped.
 
     Args:
         images: a folder with images at any depth.
@@ -110,6 +112,7 @@ def predict(
         UserError: names all images that cannot be used, or the option that does not fit; nothing is
             written then.
     """
+    # Check the options.
     if format is None:
         format = "png16" if model.classes == 2 else "npy"
     if model.classes > 2 and format != "npy":
@@ -129,9 +132,11 @@ def predict(
             fix=fix,
             calibrated_by=model.calibrated,
         )
+
+    # Find the images, and check that all of them and the folder `out` can be used.
     files = find_images(images)
     if (out / RECORD).exists() and images.resolve() in out.resolve().parents:
-        # PNG maps of an earlier call, in a folder below the images, are no images.
+        # `out` lies below `images`: its PNG maps of an earlier call are no images.
         for name, path in list(files.items()):
             if path.resolve().is_relative_to(out.resolve()):
                 del files[name]
@@ -141,6 +146,8 @@ def predict(
     maps = {name: out / f"{name}.{suffix}" for name in files}
     _check_out(out, record, files.values(), maps.values())
     check_images(files.values())
+
+    # Write the maps that do not exist yet.
     write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
     missing = [name for name, path in maps.items() if not path.exists()]
     if len(missing) < len(files):
@@ -157,16 +164,17 @@ def predict(
 def _check_out(
     out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]
 ) -> None:
-    """Raise a UserError if `out` cannot take the maps.
+    """Raise a UserError if the maps cannot be written into the folder `out`.
 
-    It may have no other files, and no maps of another model, format or calibrator.
+    It may not have maps of another model, format or calibrator.
 
     Args:
-        record: name and digest of the model, which `out` has after an earlier call.
-        files: the images, whose folders may not be overwritten.
+        record: the content of `RECORD`: name of the model, and digest of model, format and
+            calibrator.
+        files: the images; no map may be written into their folders.
         maps: the files of the maps.
     """
-    # Without a record, nothing tells whose these maps are.
+    # Without a record, nothing tells which model the existing maps are of.
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
         foreign = []
@@ -201,7 +209,8 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
 def find_images(folder: Path) -> dict[str, Path]:
     """Return the images of a folder, at any depth, by their relative path without suffix.
 
-    Their maps have these names, so two images may not differ only in their suffix.
+    The map of an image has the same path with another suffix, so two images may not differ only in
+    their suffix.
 
     Raises:
         UserError: there is no folder or no image, or two would have the same map.

@@ -1,4 +1,4 @@
-"""Finished runs by their names."""
+"""Finished runs of experiments, found by their names, for predictions and exports."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline_src.prediction.predict import Predictor
 
 # A run's folder in results/ or its name. Groups: the experiment (in either form), method and seed.
 NAME = re.compile(r"(?:results/([^/]+)/runs/|([^/]+)/)?([^/]+)/seed(\d+)")
+# The form of such a name, as messages show it.
 FORM = (
     "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
     "or METHOD/seedN of the experiment that params.yaml picks"
@@ -25,7 +26,12 @@ FORM = (
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run whose networks and fitted values are present and current."""
+    """A run whose networks and fitted values are present and current.
+
+    Attributes:
+        experiment: the experiment, with the jobs of all its runs.
+        method: name of the run's method in the experiment.
+    """
 
     experiment: ExperimentGraph
     method: str
@@ -38,7 +44,10 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The job that evaluates the run; its inputs and parameters cover what predictions need."""
+        """The job that evaluates the run.
+
+        Its inputs and parameters are all that a prediction needs.
+        """
         return self.experiment.evaluation(self.method, self.seed)
 
     @property
@@ -90,5 +99,6 @@ def find(run: str) -> FinishedRun:
             expected="results of today's parameters, data and code",
             fix=experiment.command,
         )
+    # A UserError if a file of the results is missing or damaged.
     check_results(finished.jobs, finished.evaluation.name, experiment.command)
     return finished

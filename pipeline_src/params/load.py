@@ -53,10 +53,9 @@ class Loader(yaml.CSafeLoader):
 
 
 def _number(loader: Loader, node: yaml.ScalarNode) -> Any:
-    """Return the number that a text in YAML stands for.
+    """Return the number that YAML reads from the text of a `node`; an error for misleading texts.
 
-    The error is for texts that YAML 1.1 reads as a number that people do not mean: 010 is octal,
-    1:30 is to the base 60.
+    YAML 1.1 reads 010 as an octal number and 1:30 to the base 60, which people do not mean.
     """
     value = yaml.CSafeLoader.yaml_constructors[node.tag](loader, node)
     if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
@@ -111,7 +110,10 @@ def downloads(params: Params) -> Path:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return `above` laid over `below`: mappings key by key, other values as a whole."""
+    """Return the values of `below` and `above`; where both have a key, the value of `above` counts.
+
+    If both values are mappings, they are merged in the same way.
+    """
     result = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)

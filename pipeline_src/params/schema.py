@@ -22,7 +22,7 @@ from pydantic import (
 
 from pipeline_src.validation import Count, Fraction, Name, Strict, distinct
 
-# Names that no experiment may have, of folders in results/ and data/ with another purpose.
+# Names that no experiment may have: folders in results/ and data/ have them for another purpose.
 TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
 
 
@@ -30,7 +30,10 @@ ALL = "all"  # the split that every dataset has: all samples, sorted by name
 
 
 class Documented(Strict):
-    """A block of values in params.yaml; the text below a field is its description in the docs."""
+    """A block of values in params.yaml.
+
+    The text below a field is the description of the field in the docs.
+    """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 

@@ -33,7 +33,8 @@ def evaluate(
         The counts by protocol: "raw" of the predictions as they are and, for two classes,
         "stretched" of the predictions after min-max normalization.
     """
-    classes = predictor.networks[0].classes  # a store without masks has no number of classes
+    # Of the network, because a store without masks does not know the number of classes.
+    classes = predictor.networks[0].classes
     accumulator = Accumulator(
         classes if classes > 2 else None, whole_maps=True, weighted_f=weighted
     )

@@ -24,7 +24,7 @@ from pipeline_src.training.posthoc import PostHoc
 class Predictor:
     """One trained network, or several networks, and the post-hoc method that uses them.
 
-    Args:
+    Attributes:
         networks: the network of a run, or the networks of all seeds for an ensemble.
         method: maps logits to probabilities; the default applies sigmoid or softmax to one network.
         seed: key of the method's random draws.
@@ -88,7 +88,7 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
 def predict(
     predictor: Predictor, store: Store, experiment: Experiment
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Predict each image of a store at its original size.
+    """Yield the prediction for each image of a store at its original size, and its ground truth.
 
     Yields:
         Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.

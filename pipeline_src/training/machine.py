@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # environment variable with the GPUs that a process may use
 log = logging.getLogger(__name__)
 
 

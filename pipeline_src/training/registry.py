@@ -25,6 +25,7 @@ from pipeline_src.training.posthoc import Calibrated
 from pipeline_src.validation import validate
 
 PACKAGE = "pipeline_src.training.methods"
+# Name of each method -> its module in `PACKAGE`, and its class.
 METHODS = MappingProxyType(
     {
         "acls": "acls:ACLS",

@@ -61,12 +61,16 @@ def _background(frame: Frame) -> tuple[Array, Array]:
     """
     colors = palette(frame)
     pattern = frame.choice(NATURAL)
-    scene = surface(frame, pattern, colors, frame.uniform(5, 20), frame.uniform(0, 0.6))
+    scene = surface(
+        frame, pattern, colors, period=frame.uniform(5, 20), relief=frame.uniform(0, 0.6)
+    )
     if frame.random() < 0.45:  # something else above a horizon or an edge
         rows = np.linspace(0, 1, frame.shape[0])[:, None]
         line = frame.uniform(0.15, 0.65) + frame.uniform(0, 0.25) * frame.noise(50)
         upper = np.clip((line - rows) * frame.uniform(30, 100), 0, 1)
-        far = surface(frame, frame.choice(NATURAL), palette(frame), frame.uniform(6, 20), 0.2)
+        far = surface(
+            frame, frame.choice(NATURAL), palette(frame), period=frame.uniform(6, 20), relief=0.2
+        )
         _lay(scene, far, upper)
     if frame.random() < 0.5:  # out of focus
         scene = blurred(scene, frame.uniform(0.8, 4.5))
@@ -112,7 +116,9 @@ def _skin(frame: Frame, around: Array, hidden: float) -> Array:
     """
     colors = (1 - hidden) * palette(frame) + hidden * around
     pattern = frame.choice(WORKED if frame.random() < 0.4 else NATURAL)
-    return surface(frame, pattern, colors, frame.uniform(3, 10), frame.uniform(0, 0.5))
+    return surface(
+        frame, pattern, colors, period=frame.uniform(3, 10), relief=frame.uniform(0, 0.5)
+    )
 
 
 def _candidates(frame: Frame, around: Array) -> list[_Thing]:

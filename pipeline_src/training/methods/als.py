@@ -1,6 +1,7 @@
 """ALS, adaptive label smoothing (docs/theory.md section 3.4).
 
-It is ASLP_MC with the draw replaced by its mean.
+ASLP_MC perturbs the label of an image in a random draw of each step, with a learned probability.
+ALS trains on the mean of these draws, which is a smoothed label.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pipeline_src.training.methods.aslp_mc import ASLPMC
 class ALS(ASLPMC):
     """Label smoothing whose strength beta_i is learned per image, in the expected form of ASLP_MC.
 
-    ASLP_MC learns the probability alpha_i of a perturbation. At beta = 1 its expected form smooths
-    by 2 alpha_i, and label smoothing of strength beta_i by 2 beta_i. The two rules are equal, so
-    the alphas of ASLP_MC hold the strengths beta_i.
+    ASLP_MC learns the probability alpha_i of a perturbation. The mean label of two classes is then
+    (1 - 2 alpha_i beta) y + alpha_i beta, at beta = 1 the label of smoothing with the strength
+    beta_i = alpha_i. So the alphas of ASLP_MC hold the strengths beta_i.
 
     Kind: paper
     Idea: Label smoothing with a strength per image, learned by ASLP_MC's rule.

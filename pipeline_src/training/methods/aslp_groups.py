@@ -88,8 +88,8 @@ class ASLPGroups(ASLPCL):
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
     """Return x and y with drawn images replaced by object-free crops, and which were replaced.
 
-    The crop is the largest square of background, resized to the image's size. An image whose
-    largest square is small is not replaced.
+    The crop is the largest square of background, resized to the image's size. An image is not
+    replaced if the side of this square is below the share `SMALLEST` of the image's side.
 
     Args:
         x: images (B, 3, H, W).

@@ -26,7 +26,7 @@ class EntropyPenalty(Method):
     """Weight of the entropy."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy minus the weighted mean entropy of the pixels that count.
+        """Return cross entropy minus the weighted mean entropy of the pixels that are not ignored.
 
         Args:
             z: logits (B, 1, H, W) for two classes, or (B, K, H, W).

@@ -13,9 +13,9 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class Focal(Method):
-    """Focal loss with FLSD-53, the schedule that Mukhoti et al. propose. `gamma` holds only from f
-    = 0.5 on, as in their program, and no gradient passes through the choice of gamma. At gamma = 0,
-    fixed, it is cross entropy.
+    """Focal loss with FLSD-53, the schedule of Mukhoti et al. The parameter `gamma` holds where the
+    label's probability f is at least 0.5, as in their program. No gradient passes through the
+    choice of gamma. At gamma = 0 without schedule, it is cross entropy.
 
     Kind: comparison
     Idea: Pixels that are right with confidence count less, which keeps entropy up.
