@@ -1,6 +1,7 @@
 """The bins of confidence that reliability diagrams show, as tables.
 
-Functions that the names of figures do not need import what is slow (`figures.types`).
+Snakemake imports this module at every start, to list the names of all figures. So slow imports
+stand inside functions.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import numpy as np
 
 from pipeline_src.figures.types import Histogram, Results
 
-# A binary top label is never less confident than this, so the lower half of [0, 1] can hold no
-# pixel.
+# The least confidence in the top label of two classes. Bins below it have no pixels.
 LEAST = 0.5
 
 
-@lru_cache(maxsize=16)  # small, and needed by several figures
+@lru_cache(maxsize=16)  # several figures need these small tables
 def reliability_tables(results: Results, split: str) -> dict[tuple[str, str], np.recarray]:
     """Return the numbers of the reliability diagrams of all methods on a dataset: (protocol,
     method) -> a row per bin (`reliability_table`), with error bars.
@@ -26,7 +26,7 @@ def reliability_tables(results: Results, split: str) -> dict[tuple[str, str], np
     tables = {}
     for protocol in facts.protocols:
         for method, run in results.measured(protocol, split).items():
-            band = run.arrays.get("accuracy_band")
+            band = run.arrays.get("accuracy_band")  # (bins + 1, 2), of the error bars
             tables[protocol, method] = reliability_table(run.histogram, facts.bins, band)
     return tables
 
@@ -51,6 +51,7 @@ def reliability_table(
     by_bin = top_label(histogram, bins)
     total = top_label(histogram, 1)
     edges = np.arange(bins + 1) / bins
+    # Columns of the result: (bins,) values of the bins, then the one of all pixels.
     pixels = np.append(by_bin.count, total.count)
     divisor = np.where(pixels > 0, pixels, np.nan)
     confidence = np.append(by_bin.score, total.score) / divisor
@@ -76,13 +77,14 @@ def reliability_table(
 
 
 def corner(tables: Sequence[np.recarray]) -> float:
-    """Return where both axes of diagrams of `tables` begin: 0.5, 0.4 or 0, below all that is drawn.
+    """Return the lower end of both axes for the reliability diagrams of `tables`: 0.5, 0.4 or 0.
 
-    The axes share one range, so the diagonal has 45 degrees.
+    It is the largest of these that is not above any confidence, accuracy or error bar in the
+    diagrams. Both axes have one range, so the diagonal has 45 degrees.
     """
     drawn = np.concatenate([drawn_bins(table) for table in tables])
     numbers = [drawn["confidence"], drawn["accuracy"], drawn["low"]]
-    lowest = np.fmin.reduce(numbers, axis=None, initial=LEAST)  # NaN does not count
+    lowest = np.fmin.reduce(numbers, axis=None, initial=LEAST)  # the minimum; ignores NaN
     if lowest < 0.4:
         return 0.0
     return 0.4 if lowest < LEAST else LEAST
@@ -91,9 +93,12 @@ def corner(tables: Sequence[np.recarray]) -> float:
 def drawn_bins(table: np.recarray) -> np.recarray:
     """Return the bins that a diagram shows.
 
-    They are those with pixels, except the ones up to 0.5 if all of these together have less than
-    0.1 % of them. Of two classes such a right-closed bin holds confidences of exactly 0.5, which
-    would only distract.
+    It shows all bins with pixels above a confidence of 0.5. It also shows those up to 0.5 if they
+    hold 0.1 % of the pixels or more. With two classes, such bins can only hold the few pixels of a
+    confidence of exactly 0.5, because bins are right-closed; a bar for these would distract.
+
+    Args:
+        table: a row per bin and one for all pixels (`reliability_table`).
     """
     up_to_half = table["upper"] <= LEAST
     seen = ~up_to_half | (table["share"][up_to_half].sum() >= 0.001)

@@ -19,13 +19,15 @@ from pipeline_src.figures import style
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Picture, Results
 from pipeline_src.labels import IGNORED, NO_CLASS
 
-EACH = 2  # worst images, and as many median and best ones
-LONGEST = 160  # pixels of an image that is drawn
-ROW = 1.1  # inches
+EACH = 2  # number of images of each rank: worst, median, best
+LONGEST = 160  # pixels of the longer side of an image as it is drawn
+ROW = 1.1  # height of a row in inches
+# Explanations above the images, a line each.
 KEY = (
     "confidence: the darker the higher · errors: wrong pixels, the darker the more confident",
     "numbers: share of the foreground, mean confidence, and accuracy, which are below the errors",
 )
+# Which images are shown, after "images of".
 CHOICE = "largest, median and smallest abs(confidence − accuracy)"
 
 
@@ -55,9 +57,9 @@ class Layer(NamedTuple):
     Attributes:
         name: of the row.
         array: (h, w) or (h, w, 3).
-        mean: over its pixels that count; NaN of the image.
-        colors: name of the color map; None of the image.
-        low, high: ends of the color map; None for those of the array.
+        mean: the number below it, a mean over the pixels that count; NaN for the image itself.
+        colors: name of the color map; None for the image itself.
+        low, high: values at the ends of the color map; None for the least and largest of `array`.
     """
 
     name: str
@@ -92,7 +94,7 @@ def paint(
     """Draw the predictions of all methods on the same images; return also the numbers below them.
 
     Args:
-        predictions: of the images that `choose` chose.
+        predictions: of the images that `choose` chose, an image each.
     """
     lines = [
         f"images of {CHOICE}, mean over methods and seeds",
@@ -102,17 +104,20 @@ def paint(
 
 
 def choose(gaps: np.ndarray) -> dict[int, str]:
-    """Return the places of the images to show -> "worst", "median" or "best".
+    """Return the images to show, from worst to best: place in `gaps` -> "worst", "median" or
+    "best".
 
     Args:
-        gaps: (N,) |confidence - accuracy| of each image; images of NaN, which have no pixel that
-            counts, are never shown.
+        gaps: (N,) |confidence - accuracy| of each image. Images without a pixel that counts have
+            NaN, and are never shown.
     """
+    # From the largest gap to the smallest; `argsort` puts NaN last.
     order = np.argsort(-gaps)[: np.count_nonzero(~np.isnan(gaps))].tolist()
     middle = max(0, (len(order) - EACH) // 2)
     best = dict.fromkeys(order[-EACH:], "best")
     median = dict.fromkeys(order[middle : middle + EACH], "median")
-    # Of few images some are more than one of these: they are shown once, as worst if they are.
+    # Among few images, one can have several ranks. It is shown once: as worst if it is, or else as
+    # best.
     chosen = median | best | dict.fromkeys(order[:EACH], "worst")
     return {image: chosen[image] for image in order if image in chosen}
 
@@ -120,15 +125,17 @@ def choose(gaps: np.ndarray) -> dict[int, str]:
 def draw(
     predictions: Sequence[Prediction], heading: str, lines: Sequence[str]
 ) -> tuple[Figure, DataFrame]:
-    """Draw a column per image with its layers; return also the numbers below them."""
+    """Draw a column per image with its layers; return also the numbers below them, a row each:
+    rank and id of the image, layer, mean.
+    """
     import pandas as pd
 
     columns = [list(layers(prediction)) for prediction in predictions]
     names = [layer.name for layer in columns[0]]
     figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, *KEY], style.WIDE)
-    down = figure.get_figheight()
+    inches = figure.get_figheight()
     figure.subplots_adjust(
-        left=0.14, right=0.99, bottom=0.15 / down, top=1 - (used + 0.2) / down, wspace=0.05
+        left=0.14, right=0.99, bottom=0.15 / inches, top=1 - (used + 0.2) / inches, wspace=0.05
     )
     grid = figure.subplots(len(names), len(predictions), squeeze=False)
     rows = []
@@ -161,22 +168,23 @@ def layers(shown: Prediction) -> Iterator[Layer]:
 
     Their means are the share of the foreground, and mean confidence and accuracy of each method.
     """
-    counts = shown.target != IGNORED
+    counted = shown.target != IGNORED  # (H, W) whether a pixel counts
     has_class = shown.target < NO_CLASS
     if shown.image is not None:
         yield Layer("image", shown.image)
-    foreground = (has_class & (shown.target > 0))[counts].mean()
+    foreground = (has_class & (shown.target > 0))[counted].mean()
     mask = np.where(has_class, shown.target, math.nan)  # NaN is not drawn
     yield Layer("mask", mask, foreground, colors="gray", low=0)
     for method, probability in shown.maps.items():
         confidence, predicted, least = top_label(probability)
         right = predicted == shown.target
-        counted = np.where(counts, confidence, math.nan)
-        wrong = np.where(right, math.nan, counted)
-        accuracy = right[counts].mean()
-        mean = float(np.nanmean(counted))
-        yield Layer(f"{method}: confidence", counted, mean, colors="Blues", low=least, high=1)
-        # From below the least confidence, so that its errors are not white.
+        # Ignored pixels, and in `wrong` also correct ones, are NaN, which is not drawn.
+        confidence = np.where(counted, confidence, math.nan)
+        wrong = np.where(right, math.nan, confidence)
+        accuracy = right[counted].mean()
+        mean = float(np.nanmean(confidence))
+        yield Layer(f"{method}: confidence", confidence, mean, colors="Blues", low=least, high=1)
+        # The colors begin below the least confidence, so its errors are not white.
         yield Layer(f"{method}: errors", wrong, accuracy, "Reds", low=2 * least - 1, high=1)
 
 

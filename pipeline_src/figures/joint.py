@@ -23,12 +23,13 @@ from pipeline_src.figures.types import (
     stacked,
 )
 
-CELLS = 50  # of each axis, 2 % wide
+CELLS = 50  # number of cells of each axis, 2 % wide
 EDGES = [cell / CELLS for cell in range(CELLS + 1)]
-# Shares of a panel: side of the density; begin and height of the marginals.
-MAIN = 0.8
-BEGIN = 0.83
-REST = 0.17
+# Parts of a panel, as shares of its side: the density is a square at the lower left, with the
+# marginal of confidence above it and that of accuracy on its right.
+DENSITY = 0.8
+MARGINAL_START = 0.83
+MARGINAL_HEIGHT = 0.17
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -39,9 +40,12 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw a panel of each method, with the images of all seeds; return also its numbers."""
+    """Draw a panel of each method, with the images of all seeds; return also the number of images
+    by method and cell.
+    """
     cells = {}
     for method, run in results.measured(picture.protocol, picture.split).items():
+        # (2, seeds, N) -> (2, seeds * N): an image counts once for each seed.
         confidence, accuracy = run.arrays["image_means"].reshape(2, -1)
         cells[method] = image_cells(confidence, accuracy)
     lines = [
@@ -53,12 +57,12 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 
 
 def image_cells(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
-    """Return a row per cell that holds images.
-
-    Its columns are the middles of its `confidence` and `accuracy`, and its `images`.
+    """Return a row per cell that holds images: the middles of its `confidence` and `accuracy`, and
+    its number of `images`.
 
     Args:
-        confidence, accuracy: (n,) of each image, in [0, 1]; images of NaN do not count.
+        confidence, accuracy: (n,) means over the pixels of each image, in [0, 1]; images with NaN
+            do not count.
     """
     import pandas as pd
 
@@ -77,18 +81,20 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
 
     figure, panels = style.small_multiples(dict.fromkeys(cells, ""), heading, lines)
     least = min(table[["confidence", "accuracy"]].min(axis=None) for table in cells.values())
-    low = math.floor(10 * min(0.5, least)) / 10  # where the axes begin
+    low = math.floor(10 * min(0.5, least)) / 10  # where both axes begin
     most = max(table["images"].max() for table in cells.values())
+
     for (method, table), panel in zip(cells.items(), panels, strict=True):
         color = style.METHOD_COLORS[style.color_number(method)]
         images = table["images"]
-        axes = panel.axes.inset_axes((0, 0, MAIN, MAIN))
+        axes = panel.axes.inset_axes((0, 0, DENSITY, DENSITY))
         axes.hist2d(
             table["confidence"],
             table["accuracy"],
             EDGES,
             weights=images,
             cmin=1,  # empty cells are not drawn
+            # From a faint tint of the method's color, for one image, to nearly black, for `most`.
             cmap=LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK]),
             norm=LogNorm(1, max(2, most)),
             rasterized=True,  # in SVG all cells would be drawn
@@ -98,12 +104,12 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
         axes.grid(visible=False)
         percent_ticks(axes, [low, (1 + low) / 2, 1])
         style.outer_labels(axes, panel, "Confidence, %", "Accuracy, %")
-        above = panel.axes.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
+        above = panel.axes.inset_axes((0, MARGINAL_START, DENSITY, MARGINAL_HEIGHT), sharex=axes)
         above.hist(table["confidence"], EDGES, weights=images, color=color)
-        right = panel.axes.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)
+        right = panel.axes.inset_axes((MARGINAL_START, 0, MARGINAL_HEIGHT, DENSITY), sharey=axes)
         right.hist(table["accuracy"], EDGES, weights=images, color=color, orientation="horizontal")
-        for around in (panel.axes, above, right):
-            around.set_axis_off()
+        for frame in (panel.axes, above, right):  # only the density keeps its axes
+            frame.set_axis_off()
     return figure
 
 

@@ -34,14 +34,14 @@ def pictures(facts: Facts) -> list[Picture]:
 
 
 def figure_files(facts: Facts) -> list[str]:
-    """Return the names of all files that `draw` writes."""
+    """Return the names of all files that `draw` writes for an experiment, sorted."""
     return sorted(file for picture in pictures(facts) for file in picture.files)
 
 
 def draw(
     results: Results, folders: Folders, out: Path, suffixes: Sequence[str] = tuple(style.METADATA)
 ) -> None:
-    """Draw all figures.
+    """Draw all figures of an experiment, and write the numbers behind each.
 
     Args:
         folders: (method, seed) -> the folder of a run with its history and alphas.

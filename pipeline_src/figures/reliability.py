@@ -26,13 +26,17 @@ from pipeline_src.figures.types import (
 if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
+# The last line above diagrams of the top label (`KEY`) and of single classes (`CLASS_KEY`).
 KEY = "red: overconfident · blue: underconfident · below: share of pixels per bin"
 CLASS_KEY = (
     "red: probability above frequency · blue: below it · at the foot: share of pixels per bin"
 )
-TOP_LABELS = ("Confidence, %", "Accuracy, %")  # of the axes
+# Labels of the x and y axes of such diagrams.
+TOP_LABELS = ("Confidence, %", "Accuracy, %")
 CLASS_LABELS = ("Probability, %", "Frequency, %")
-FOOT = 0.2  # of the height of the accuracy axis of a panel, for the shares of pixels
+# Height of the foot of a panel, which shows the shares of pixels, as a share of the height of the
+# accuracy axis above it.
+FOOT = 0.2
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -58,8 +62,9 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
         f"ECE: {style.averaged(facts)} · bars: {facts.networks_text()}",
         KEY,
     ]
-    low = bin_tables.corner(list(by_method.values()))
-    return draw_panels(tables, notes, picture.title, lines, low), stacked(tables)
+    # One range for all diagrams of a dataset, which are compared across protocols.
+    axis_start = bin_tables.corner(list(by_method.values()))
+    return draw_panels(tables, notes, picture.title, lines, axis_start=axis_start), stacked(tables)
 
 
 def draw_panels(
@@ -67,38 +72,40 @@ def draw_panels(
     notes: Mapping[str, str],
     heading: str,
     lines: Sequence[str],
-    low: float,
+    *,
+    axis_start: float,
     labels: tuple[str, str] = TOP_LABELS,
 ) -> Figure:
     """Draw a panel per method or class, with the shares of pixels at its foot.
 
     Args:
-        tables: name -> a row per bin (`bin_tables.reliability_table`).
-        notes: name -> the text below it.
-        low: where both axes begin.
-        labels: of both axes.
+        tables: name of a panel -> a row per bin (`bin_tables.reliability_table`).
+        notes: name of a panel -> the text below its name.
+        heading, lines: the texts above all panels.
+        axis_start: where both axes begin (`bin_tables.corner`); they end at 1.
+        labels: of the x and the y axis.
     """
     figure, panels = style.small_multiples(notes, heading, lines, ratio=1 + FOOT)
-    foot = FOOT * (1 - low)  # in units of the axis, below `low`
+    foot = FOOT * (1 - axis_start)  # height in units of the y axis, below its start
     for table, panel in zip(tables.values(), panels, strict=True):
         axes = panel.axes
         bins = bin_tables.drawn_bins(table)
-        draw_bars(axes, bins, low)
-        axes.set_ylim(low - foot, 1)
-        left = np.maximum(bins["lower"], low)
+        draw_bars(axes, bins, axis_start)
+        axes.set_ylim(axis_start - foot, 1)
+        left = np.maximum(bins["lower"], axis_start)
         axes.bar(
             left,
-            height=bins["share"] * foot * 0.8,
+            height=bins["share"] * foot * 0.8,  # a share of 1 nearly fills the foot
             width=bins["upper"] - left,
-            bottom=low - foot,
+            bottom=axis_start - foot,
             align="edge",
             color=style.MUTED,
             edgecolor=style.PAPER,
-            linewidth=min(0.4, 4 / len(table)),
+            linewidth=min(0.4, 4 / len(table)),  # thinner for many bins
         )
-        axes.axhline(low, color=style.GRID, linewidth=0.6)
-        if len(tables) > 1:
-            percent_ticks(axes, [low, (1 + low) / 2, 1])
+        axes.axhline(axis_start, color=style.GRID, linewidth=0.6)
+        if len(tables) > 1:  # small panels have room for few ticks
+            percent_ticks(axes, [axis_start, (1 + axis_start) / 2, 1])
         style.outer_labels(axes, panel, *labels)
     return figure
 
@@ -116,13 +123,16 @@ def draw_counts(
     Args:
         histogram: the pixels.
         bins: number of equal-width bins.
+        title, lines: the texts above the diagram.
+        stem: path of the files without suffix.
         band: (bins + 1, 2) confidence limits of the accuracy in each bin and over all pixels, if
             known.
     """
     table = bin_tables.reliability_table(histogram, bins, band)
-    low = bin_tables.corner([table])
+    axis_start = bin_tables.corner([table])
     with style.house():
-        figure = draw_panels({"": table}, {"": ""}, title, [*lines, KEY], low)
+        # One panel, without a name and a note.
+        figure = draw_panels({"": table}, {"": ""}, title, [*lines, KEY], axis_start=axis_start)
         style.save(figure, stem)
 
 
@@ -136,22 +146,26 @@ def draw_classes(
     """Draw the frequency of each class against its probability as <stem>.svg, .pdf and .png.
 
     Args:
-        tables, notes: by class, as of `draw_panels`.
+        tables: name of a class -> a row per bin (`bin_tables.reliability_table`).
+        notes: name of a class -> the text below its name.
+        title, lines: the texts above the diagrams.
+        stem: path of the files without suffix.
     """
+    texts = [*lines, CLASS_KEY]
     with style.house():
-        figure = draw_panels(tables, notes, title, [*lines, CLASS_KEY], 0, CLASS_LABELS)
+        figure = draw_panels(tables, notes, title, texts, axis_start=0, labels=CLASS_LABELS)
         style.save(figure, stem)
 
 
 def percent_ticks(axes: Axes, ticks: list[float]) -> None:
-    """Set fractions as ticks of both axes, in percent."""
+    """Set the ticks of both axes at these fractions, with labels in percent."""
     labels = [f"{100 * tick:.0f}" for tick in ticks]
     axes.set_xticks(ticks, labels)
     axes.set_yticks(ticks, labels)
 
 
 def draw_accuracy(axes: Axes, table: np.recarray) -> None:
-    """Draw accuracy against confidence with a legend, as a single diagram.
+    """Draw accuracy against confidence into `axes`, with labels and a legend.
 
     Args:
         table: `bin_tables.reliability_table`.
@@ -168,29 +182,32 @@ def draw_accuracy(axes: Axes, table: np.recarray) -> None:
     axes.set(xlabel="Confidence of the top label, %", ylabel="Accuracy of the top label, %")
 
 
-def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
-    """Draw a bar per bin on square axes from `low` to 1: it ends at the bin's accuracy, with the
-    gap to its mean confidence hatched, and its error bar.
+def draw_bars(axes: Axes, bins: np.recarray, axis_start: float) -> None:
+    """Draw a bar per bin on square axes from `axis_start` to 1. It ends at the bin's accuracy; the
+    gap to the bin's mean confidence is hatched, and the accuracy has an error bar.
 
     Args:
         bins: `bin_tables.drawn_bins`.
     """
     from matplotlib.patches import Rectangle
 
-    axes.set(xlim=(low, 1), ylim=(low, 1))
-    tenths = range(math.ceil(10 * low), 11, 1 if low else 2)  # ticks: of [0, 1] every second one
+    axes.set(xlim=(axis_start, 1), ylim=(axis_start, 1))
+    # Ticks at each tenth, and at every second one if the axes begin at 0.
+    tenths = range(math.ceil(10 * axis_start), 11, 1 if axis_start else 2)
     percent_ticks(axes, [tenth / 10 for tenth in tenths])
     axes.set_aspect("equal")
-    axes.plot([low, 1], [low, 1], **style.DASHED, zorder=4)
+    axes.plot([axis_start, 1], [axis_start, 1], **style.DASHED, zorder=4)
     for row in bins:
         # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from
         # its middle.
-        left = max(row.lower, low)
+        left = max(row.lower, axis_start)
         width = row.upper - left
         bottom = min(row.confidence, row.accuracy)
         gap = max(row.confidence, row.accuracy) - bottom
         color = style.OVER if row.confidence > row.accuracy else style.UNDER
-        below = Rectangle((left, low), width, max(bottom - low, 0), facecolor=style.CALIBRATED)
+        below = Rectangle(
+            (left, axis_start), width, max(bottom - axis_start, 0), facecolor=style.CALIBRATED
+        )
         below.set(alpha=0.45, linewidth=0)
         axes.add_patch(below)
         for patch in _gap_patches((left, bottom), width, gap, color):

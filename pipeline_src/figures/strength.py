@@ -9,11 +9,13 @@ from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results
 
-MARKERS = "os^Dv<>P"  # of each beta
+MARKERS = "os^Dv<>P"  # of matplotlib, one for each beta; repeated if there are more
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """Yield one figure per test set in distribution and protocol, if the experiment has a grid."""
+    """Yield one figure per test set in distribution and protocol, if the experiment has a grid of
+    static label perturbation (SLP) over alpha and beta.
+    """
     splits = facts.splits_of(LIKE_ID) if facts.static_grid else []
     title = "Strength of static perturbation on {split}"
     caption = "{title}, {protocol}; error bars are 95 % confidence intervals."
@@ -21,9 +23,10 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw the ECE of each entry of the grid, a curve per beta; return also the numbers behind it.
+    """Draw the ECE of each entry of the grid against its strength s, a curve per beta; return also
+    the numbers behind it.
 
-    An entry perturbs the mask of an image with probability alpha, with the strength beta.
+    An entry perturbs the mask of an image with probability alpha, by an amount beta.
     """
     import pandas as pd
 

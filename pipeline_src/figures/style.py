@@ -14,6 +14,7 @@ from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures.types import Axes, DataFrame, Figure, Picture, Results, is_wide
 from pipeline_src.files import atomic, write_text
 
+# Colors of text, of quieter text, of grids and of the background.
 INK = "#1d2530"
 MUTED = "#66707c"
 GRID = "#d9dee4"
@@ -25,8 +26,8 @@ UNDER = "#2f73b3"
 CALIBRATED = "#aeb6c0"
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 2))}
-# Colors of methods, in every report the same: --c1 to --c8 of the page. The methods of
-# docs/results.md have one each.
+# Methods with a color of their own: those of docs/results.md. Other methods share colors
+# (`color_number`).
 COLORED = (
     "baseline",
     "slp",
@@ -37,6 +38,7 @@ COLORED = (
     "averaged",
     "temperature_averaged",
 )
+# Colors of methods, the same in every figure and report: --c1 to --c8 of the page's style sheet.
 METHOD_COLORS = (
     "#5b6570",
     "#0072b2",
@@ -47,20 +49,21 @@ METHOD_COLORS = (
     "#6247aa",
     "#a3212b",
 )
-# Sizes in inches: a column, and the page.
+# Widths of figures in inches: one column of a page, and two.
 WIDTH = 3.5
 WIDE = 7.0
-# Small multiples, in inches: before the first panel, after the last, between panels, above and
-# below each row, above the first row (a name and nothing else), and below the text.
-LEFT = 0.52
-RIGHT = 0.12
-GAP = 0.13
-TITLE = 0.4
-BOTTOM = 0.46
-FIRST = 0.34
-SPACE = 0.06
+# Spaces of small multiples, in inches.
+LEFT = 0.52  # before the first panel of a row
+RIGHT = 0.12  # after the last panel of a row
+GAP = 0.13  # between panels of a row
+TITLE = 0.4  # between rows, for tick labels and the names of panels
+BOTTOM = 0.46  # below the last row
+FIRST = 0.34  # above the first row, for the names of panels only
+SPACE = 0.06  # between the text above and `FIRST`
 ACROSS = 7  # most panels in a row
-METADATA: dict[str, dict[str, None]] = {  # without date and version equal figures have equal bytes
+# Suffix -> metadata that are left out of a file: without date and version, equal figures have equal
+# bytes.
+METADATA: dict[str, dict[str, None]] = {
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     ".png": {"Software": None},
@@ -68,7 +71,10 @@ METADATA: dict[str, dict[str, None]] = {  # without date and version equal figur
 
 
 class Panel(NamedTuple):
-    """Axes of small multiples, and whether they are the first of a row and the last of a column."""
+    """Axes of small multiples, and whether they are the first of a row and the last of a column.
+
+    Only such axes have labels (`outer_labels`).
+    """
 
     axes: Axes
     first: bool
@@ -83,10 +89,11 @@ def house() -> AbstractContextManager[None]:
 
 
 def color_number(method: str) -> int:
-    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only:
-    its color is the same in all reports.
+    """Return the place in `METHOD_COLORS` of the color of a method entry. It depends on the name of
+    the entry only, so the color is the same in all reports.
 
-    Names that are not `COLORED` share seven colors: all but the baseline's, the first.
+    Names that are not `COLORED` share seven colors, by a checksum of the name: all but the first,
+    which is the baseline's.
     """
     if method in COLORED:
         return COLORED.index(method)
@@ -96,29 +103,30 @@ def color_number(method: str) -> int:
 def new_figure(
     body: float, heading: str, lines: Sequence[str], width: float = WIDTH
 ) -> tuple[Figure, float]:
-    """Return a figure with a bold heading, quieter lines, and `body` inches below them.
-
-    The second value is the inches that heading and lines take.
+    """Return a figure with a bold heading and quieter lines at its top, and the height of these
+    texts in inches. The caller draws below them.
 
     Args:
-        lines: each is wrapped to the width.
+        body: the height below the texts, in inches.
+        lines: texts below the heading; each is wrapped to the width.
         width: of the figure in inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = width / WIDTH
-    # Characters that fit into a column, and inches of a line, in the font sizes below.
+    # In the font sizes below, 40 and 58 characters fit into a column, and a line is 0.2 and 0.15
+    # inches high. The texts begin 0.08 inches below the top.
     headings = textwrap.wrap(heading, int(40 * columns))
     quieter = [text for line in lines for text in textwrap.wrap(line, int(58 * columns))]
     heights = [0.2] * len(headings) + [0.15] * len(quieter)
     used = 0.08 + sum(heights)
-    down = used + body
-    figure = Figure(figsize=(width, down))
+    height = used + body
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    y = 0.08
+    y = 0.08  # inches from the top
     for number, text in enumerate(headings + quieter):
-        shown = figure.text(0.1 / width, 1 - y / down, text, va="top", fontsize=7, color=MUTED)
+        shown = figure.text(0.1 / width, 1 - y / height, text, va="top", fontsize=7, color=MUTED)
         shown.set_parse_math(False)  # names are the user's: a $ in them is a $
         if number < len(headings):
             shown.set(fontsize=9.5, fontweight="bold", color=INK)
@@ -129,28 +137,30 @@ def new_figure(
 def small_multiples(
     notes: Mapping[str, str], heading: str, lines: Sequence[str], ratio: float = 1.0
 ) -> tuple[Figure, list[Panel]]:
-    """Return a figure with named panels of equal size in rows, and the panels.
+    """Return a figure with named panels of equal size in rows, and the empty panels.
 
     Args:
         notes: name of each panel -> a quieter note below its name.
-        ratio: height of a panel by its width.
+        heading, lines: the texts above all panels (`new_figure`).
+        ratio: height of a panel, as a multiple of its width.
     """
     number = len(notes)
     width = WIDE if is_wide(number) else WIDTH
     rows = math.ceil(number / (ACROSS if number > 2 else 2))
     columns = math.ceil(number / rows)
-    wide = (width - LEFT - RIGHT - GAP * (columns - 1)) / columns
+    wide = (width - LEFT - RIGHT - GAP * (columns - 1)) / columns  # width of a panel, inches
     high = ratio * wide
     body = FIRST + (rows - 1) * TITLE + rows * high + BOTTOM + SPACE
     figure, used = new_figure(body, heading, lines, width)
-    down = figure.get_figheight()
-    names = short_names(notes, int(wide / 0.057))  # inches of a bold letter
+    height = figure.get_figheight()
+    # Letters of a name are 0.057 inches wide, letters of a note 0.052.
+    names = short_names(notes, int(wide / 0.057))
     panels = []
     for place, (name, note) in enumerate(notes.items()):
         row, column = divmod(place, columns)
         x = LEFT + column * (wide + GAP)  # inches from the left, and from the top
         y = used + SPACE + FIRST + row * (TITLE + high)
-        axes = figure.add_axes((x / width, 1 - (y + high) / down, wide / width, high / down))
+        axes = figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
         _annotate(axes, names[name], points=12, fontsize=6, fontweight="bold", color=INK)
         shown = _shortened(note, letters=int(wide / 0.052))
         _annotate(axes, shown, points=3, fontsize=6.5, color=MUTED)
@@ -159,7 +169,12 @@ def small_multiples(
 
 
 def _annotate(axes: Axes, text: str, points: float, **look: Any) -> None:
-    """Write a text above axes, so many points above their edge; `look` are properties of a text."""
+    """Write a text above axes.
+
+    Args:
+        points: distance from the upper edge of the axes, in points.
+        look: properties of the text, such as its color.
+    """
     axes.annotate(
         text,
         (0, 1),
@@ -172,8 +187,12 @@ def _annotate(axes: Axes, text: str, points: float, **look: Any) -> None:
 
 
 def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
-    """Show ticks and labels of `axes` only where `panel` is an outer one: all panels have the same
-    axes. `axes` may be a part of the panel.
+    """Show tick labels and labels of `axes` only at the left of a row and at the foot of a column,
+    because all panels have the same range.
+
+    Args:
+        axes: those of the panel, or axes inside it.
+        panel: tells where the axes are (`Panel.first`, `Panel.last`).
     """
     axes.tick_params(labelleft=panel.first, labelbottom=panel.last, labelsize=6.5)
     if panel.last:
@@ -187,10 +206,11 @@ def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
 
 
 def short_names(names: Collection[str], letters: int) -> dict[str, str]:
-    """Return names in at most `letters` characters that differ where the full names do.
+    """Return each name in at most `letters` characters: full name -> short name. Short names differ
+    from each other.
 
-    They lack their middle. If names are equal then for all lengths of the beginning, they lack
-    their end and have a number.
+    An ellipsis replaces the middle of long names. Three lengths of the beginning are tried. If some
+    short names are equal with each, a number replaces the end of long names.
     """
     for head in (letters // 2, letters // 4, 3 * letters // 4):
         shown = {name: _shortened(name, letters, head) for name in names}

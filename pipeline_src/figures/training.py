@@ -20,18 +20,19 @@ from pipeline_src.figures.types import (
     stacked,
 )
 
-BAND = ["middle", "low", "high"]  # of a curve
+BAND = ["middle", "low", "high"]  # columns of a curve: its line, and the limits of its band
 
 
 class Curve(NamedTuple):
     """A quantity over epochs.
 
     Attributes:
-        title: in a caption.
-        label: of its axis.
-        column: of history.csv; empty for alpha.csv.
-        factor, digits: as it is printed.
-        is_comparable: whether heights of methods can be compared, so panels have one range.
+        title: its name in a caption.
+        label: the label of its axis.
+        column: the column of history.csv that holds it; empty for alphas, which are in alpha.csv.
+        factor, digits: it is printed as a multiple by `factor`, with so many decimals.
+        is_comparable: whether its values can be compared between methods. The panels then have one
+            range, and show the curves of all methods faintly.
     """
 
     title: str
@@ -42,11 +43,13 @@ class Curve(NamedTuple):
     is_comparable: bool = True
 
     def methods(self, facts: Facts) -> list[str]:
-        """Return the methods of an experiment that have it."""
+        """Return the methods of an experiment that have this quantity: those that train, or those
+        that learn alphas.
+        """
         return facts.trained if self.column else facts.learned
 
 
-CURVES = {  # by name of the figure
+CURVES = {  # name of the figure -> its curve
     "loss": Curve(
         title="Loss of the training images",
         label="Loss",
@@ -115,13 +118,12 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 
 
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
-    """Return `epoch` and the `middle`, `low` and `high` of a column over the seeds.
-
-    They are mean, minimum and maximum over the seeds that have come to an epoch.
+    """Return a row per epoch with the columns `epoch`, `middle`, `low` and `high`: mean, minimum
+    and maximum of a column over the seeds that have come to this epoch.
 
     Args:
         histories: one table per seed as in history.csv, a row for each epoch.
-        column: of the tables.
+        column: the column of these tables.
     """
     import pandas as pd
 
@@ -130,16 +132,16 @@ def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
 
 
 def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
-    """Return `epoch` and the `middle`, `low` and `high` of alpha over the images of all seeds.
-
-    They are the median and the 5 and 95 % quantiles.
+    """Return a row per epoch with the columns `epoch`, `middle`, `low` and `high`: median, 5 % and
+    95 % quantile of alpha over the training images of all seeds.
 
     Args:
-        alphas: one table per seed as in alpha.csv: `id`, then columns "1", "2", ... with alpha
-            after that epoch. The shortest seed ends the result.
+        alphas: one table per seed as in alpha.csv, a row for each image: `id`, then columns "1",
+            "2", ... with alpha after that epoch. Only epochs that all seeds have are in the result.
     """
     import pandas as pd
 
+    # The columns that all tables have: `id` and epochs.
     values = pd.concat(alphas, join="inner", ignore_index=True).drop(columns="id")
     table = values.quantile([0.5, 0.05, 0.95]).T.set_axis(BAND, axis=1)
     return table.rename_axis("epoch").rename(index=int).sort_index().reset_index()
@@ -148,12 +150,13 @@ def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
 def draw(
     tables: Mapping[str, DataFrame], curve: Curve, heading: str, lines: Sequence[str]
 ) -> Figure:
-    """Draw a panel per method with its curve in its color.
-
-    Comparable curves of all other methods are behind it, faintly.
+    """Draw a panel per method with its curve in its color. The curves of all methods are behind it,
+    faintly, if they are comparable.
 
     Args:
-        tables: method -> `epoch` and `middle`, `low` and `high` of the curve.
+        tables: method -> `epoch` and `middle`, `low` and `high` of the curve, before
+            `Curve.factor`.
+        heading, lines: the texts above all panels.
     """
     import pandas as pd
 
@@ -164,10 +167,11 @@ def draw(
         scaled[BAND] *= curve.factor
         first, last = scaled["middle"].iloc[[0, -1]]
         curves[method] = scaled
+        # Below the name of a panel: the value after the first epoch and after the last.
         notes[method] = f"{first:.{curve.digits}f} → {last:.{curve.digits}f}"
     figure, panels = style.small_multiples(notes, heading, lines)
     together = pd.concat(curves.values())
-    last_epoch = max(2, int(together["epoch"].max()))  # an axis needs a length
+    last_epoch = max(2, int(together["epoch"].max()))  # an axis from 1 needs another end
     low, high = _range(together[["low", "high"]].to_numpy())
     for (method, table), panel in zip(curves.items(), panels, strict=True):
         axes = panel.axes
@@ -184,13 +188,15 @@ def draw(
             axes.locator_params("y", nbins=4)
             axes.set_ylim(low, high)
         else:
-            axes.set_yticks([])
+            axes.set_yticks([])  # numbers would invite to compare the panels
         style.outer_labels(axes, panel, "Epoch", curve.label)
     return figure
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """Return limits of an axis for all values but the 0.5 % lowest and highest, with a margin."""
+    """Return limits of an axis that show all values but the 0.5 % lowest and the 0.5 % highest,
+    with a margin.
+    """
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0, 1)
     margin = 0.06 * max(high - low, 1e-3)

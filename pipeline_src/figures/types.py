@@ -1,7 +1,7 @@
-"""Figure types: their heading, the pictures that an experiment has, and what draws one.
+"""Figure types: their headings, the pictures that an experiment has of each, and how one is drawn.
 
-Snakemake asks for the names of all figures whenever it starts, so a module of a figure imports what
-is slow (pandas, matplotlib) in the functions that need it.
+Snakemake asks for the names of all figures whenever it starts. So modules of figures import slow
+libraries (pandas, matplotlib) inside the functions that draw.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:  # slow to import, and named only in annotations
     Axes = Figure = DataFrame = Results = Histogram = Any
 
-SUFFIXES = (".csv", ".pdf", ".png", ".svg")
+SUFFIXES = (".csv", ".pdf", ".png", ".svg")  # of the files of a picture; .csv holds its numbers
 Folders = Mapping[tuple[str, int], Path]  # (method, seed) -> the folder of the files of a run
 
 
@@ -37,10 +37,10 @@ class Picture:
 
     Attributes:
         type: its figure type.
-        key: part of its files' names, which distinguishes pictures of a type.
-        title: short, distinguishes it from other pictures of its type.
+        key: the words of its files' names that distinguish it from other pictures of its type.
+        title: a short text that distinguishes it from other pictures of its type.
         caption: content and data in at most 25 words.
-        protocol, split: what it is about; empty where it is about several.
+        protocol, split: protocol and dataset that it shows; empty if it shows several or none.
         wide: two columns wide (7 in), not one (3.5 in).
     """
 
@@ -69,11 +69,11 @@ class FigureType:
 
     Attributes:
         name: the start of its files' names.
-        heading: of its section in the report.
-        reading: how it is read, in sentences.
-        pictures: returns those that an experiment has, in order.
-        paint: draws a picture from results and files of the runs (of a gallery: predictions), and
-            returns it with the numbers behind it.
+        heading: the heading of its section in the report.
+        reading: sentences that explain how to read its pictures.
+        pictures: a function that returns the pictures that an experiment has, in order.
+        paint: a function that draws a picture from results and from `Folders` of the runs (for a
+            gallery: from predictions), and returns it with the numbers behind it.
     """
 
     name: str
@@ -85,12 +85,13 @@ class FigureType:
     def by_dataset(
         self, facts: Facts, splits: Iterable[str], title: str, caption: str, panels: int
     ) -> Iterator[Picture]:
-        """Yield a picture per dataset and protocol.
+        """Yield a picture of this type per dataset and protocol.
 
         Args:
+            splits: names of the datasets.
             title: text with the field {split}.
             caption: text with the fields {title}, {protocol} and {networks}.
-            panels: of each picture.
+            panels: number of panels of each picture.
         """
         for split, protocol in product(splits, facts.protocols):
             named = title.format(split=split)

@@ -103,7 +103,7 @@ def compare_judged(
             notes=dict.fromkeys(tables, ""),  # no text below the panels
             heading="Two models",
             lines=lines,
-            low=bin_tables.corner(list(tables.values())),
+            axis_start=bin_tables.corner(list(tables.values())),
         )
         style.save(diagram, new / "reliability")
         write_text(new / "comparison.json", json.dumps(result, indent=2, allow_nan=False) + "\n")

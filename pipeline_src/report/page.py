@@ -1,6 +1,8 @@
-"""One page that shows an experiment: recommendation, claims, tables, figures and provenance.
+"""The report of an experiment: one HTML page with recommendation, claims, tables, figures and
+provenance.
 
-It works offline.
+The page works offline: it contains its images, style sheet and scripts. `report.html.j2` is its
+template.
 """
 
 from __future__ import annotations
@@ -39,10 +41,11 @@ from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.tables.write import printed_tables
 
 HERE = Path(__file__).parent
-SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "diagram.js")
-GALLERY = 2_000_000  # bytes of all images of predictions, which base64 makes a third longer
-# Columns of a `reliability_table` that a bin of the interactive diagram has, after its place.
-ROW = ["pixels", "share", "confidence", "accuracy", "low", "high"]
+SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "diagram.js")  # in the order of loading
+# Most bytes of all images of predictions together. In the page, base64 makes them a third longer.
+GALLERY_BYTES = 2_000_000
+# Columns of a `reliability_table` that the interactive diagram has for a bin, after its number.
+BIN_COLUMNS = ["pixels", "share", "confidence", "accuracy", "low", "high"]
 
 
 def write_report(
@@ -66,7 +69,7 @@ def write_report(
         out: the HTML file.
         claims: the content of claims.json.
         params: the resolved experiment; printed as YAML.
-        provenance: name -> text for date, commit and versions.
+        provenance: name -> text, for date, commit and versions of libraries.
         data: a row per dataset, column -> value; all rows have the same columns.
         described: method -> its `title` and its `idea` in a sentence.
         task: what the training images show, as text; empty if it is not known.
@@ -74,28 +77,20 @@ def write_report(
         predictions: folder of the figures of predictions; published experiments have none.
     """
     facts = results.facts
-    kinds = list(FIGURE_TYPES.values())
+    figure_types = list(FIGURE_TYPES.values())
     if predictions:
-        kinds.append(gallery.FIGURE)
+        figure_types.append(gallery.FIGURE)
 
     def image(picture: Picture) -> str:
         """Return the image of a figure as a data URL."""
         if predictions and picture.type is gallery.FIGURE:
-            share = GALLERY // len(facts.tests)
+            share = GALLERY_BYTES // len(facts.tests)  # of one test set, a figure each
             return _image(predictions / f"{picture.name}.png", limit=share)
         return _image(figures / f"{picture.name}.png")
 
-    roles = ["id"] + [role for role in ("shifted", "ood") if facts.splits_of([role])]
-    comparisons: dict[str, list[ProtocolComparison]] = {}
-    choices = {}
-    for protocol in facts.protocols:
-        comparisons[protocol] = []
-        for role in roles:
-            measured = {
-                split: results.measured(protocol, split) for split in facts.splits_of([role])
-            }
-            comparisons[protocol].append(ProtocolComparison(facts, measured, role))
-        choices[protocol] = recommend(comparisons[protocol][0])
+    comparisons = {protocol: _comparisons(results, protocol) for protocol in facts.protocols}
+    # The comparison in distribution, the first, decides which method is recommended.
+    choices = {protocol: recommend(by_role[0]) for protocol, by_role in comparisons.items()}
     html = _template().render(
         change=QUANTITIES["ece"],
         choices=choices,
@@ -109,7 +104,7 @@ def write_report(
         facts=facts,
         few=FEW_GROUPS,
         image=image,
-        kinds=kinds,
+        kinds=figure_types,
         legend=[*LEGEND, *RULE],
         made=provenance,
         metrics=METRICS,
@@ -127,9 +122,23 @@ def write_report(
     write_text(out, html + "\n")
 
 
+def _comparisons(results: Results, protocol: str) -> list[ProtocolComparison]:
+    """Return the comparisons of methods in a protocol, one for each role that test sets have: in
+    distribution, under shift, out of distribution. The first is always that in distribution.
+    """
+    comparisons = []
+    for role in ("id", "shifted", "ood"):
+        splits = results.facts.splits_of([role])
+        if splits or role == "id":
+            measured = {split: results.measured(protocol, split) for split in splits}
+            comparisons.append(ProtocolComparison(results.facts, measured, role))
+    return comparisons
+
+
 def _template() -> Template:
-    """Return the template of the page, with the filters that it uses. All content is escaped, and
-    an undefined name is an error.
+    """Return the template of the page, with the filters that it uses.
+
+    Texts that fill it are escaped, and a name that is not passed to it is an error.
     """
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -139,10 +148,12 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["breakable"] = _breakable
-    environment.filters["ends"] = _ends
-    environment.filters["small"] = _small
-    environment.filters["source"] = _source
+    environment.filters |= {
+        "breakable": _breakable,
+        "ends": _ends,
+        "small": _small,
+        "source": _source,
+    }
     return environment.get_template("report.html.j2")
 
 
@@ -152,8 +163,8 @@ def _breakable(name: str) -> Markup:
 
 
 def _ends(estimate: Estimate) -> tuple[float, float]:
-    """Return the confidence limits of an estimate, or its value twice where there are none: a bar
-    of no length.
+    """Return the confidence limits of an estimate, between which the page draws a bar. Without
+    limits, return its value twice: a bar of no length.
     """
     if math.isnan(estimate.low):
         return estimate.value, estimate.value
@@ -161,13 +172,15 @@ def _ends(estimate: Estimate) -> tuple[float, float]:
 
 
 def _small(cell: str) -> Markup:
-    """Return a cell of a table whose spread and interval are in small print."""
+    """Return the text of a cell as HTML, in which all from the spread (±) or interval ([) on is in
+    small print.
+    """
     return Markup(re.sub(r" [±\[].*", r"<small>\g<0></small>", str(escape(cell))))
 
 
 def _source(name: str) -> Markup:
-    """Return a file of this folder without escaping: a style sheet or a script, which the page
-    contains because it works offline.
+    """Return the content of a file in this folder without escaping: a style sheet or a script. The
+    page contains it because it works offline.
     """
     return Markup((HERE / name).read_text(encoding="utf-8"))
 
@@ -176,13 +189,13 @@ def _image(file: Path, limit: int = 0) -> str:
     """Return an image as a data URL, because a page that works offline contains its images.
 
     Args:
-        limit: the most bytes of a figure of images, whose resolution is reduced until it fits;
-            0 for a drawing, which is stored without loss.
+        limit: the most bytes of a figure that shows images, whose resolution is reduced until it
+            fits; 0 for a drawing, which is stored without loss.
     """
     with Image.open(file) as opened:
         image = opened.convert("RGB")
     content = _webp(image, lossless=not limit)  # a drawing has half the size of PNG
-    while limit and len(content) > limit:  # four fifths of the size at a time
+    while limit and len(content) > limit:  # width and height shrink to four fifths each time
         image = image.resize((4 * image.width // 5, 4 * image.height // 5))
         content = _webp(image, lossless=False)
     return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
@@ -200,7 +213,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
 
     `splits` are the datasets, and `cells` are protocol -> dataset -> method -> cell. A cell has ECE
     and OE as means over seeds, and accuracy and confidence of all seeds' pixels. Its `rows` have,
-    for each bin with pixels, the number of the bin and the columns `ROW`.
+    for each bin with pixels, the number of the bin and the columns `BIN_COLUMNS`.
     """
     facts = results.facts
     splits = []
@@ -217,7 +230,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
             cells.setdefault(protocol, {}).setdefault(split, {})[method] = cell
     return {
         "bins": facts.bins,
-        "floor": 1 / facts.classes,  # the least confidence in a top label
+        "floor": 1 / facts.classes,  # the least confidence that a top label can have
         "methods": list(facts.methods),
         "colors": {method: color_number(method) for method in facts.methods},
         "splits": splits,
@@ -228,9 +241,9 @@ def diagram_data(results: Results) -> dict[str, Any]:
 def _pooled(table: np.recarray) -> dict[str, Any]:
     """Return accuracy, confidence and `rows` of a `reliability_table` for JSON.
 
-    A row has the place of a bin with pixels, and its columns `ROW`.
+    A row has the place of a bin with pixels, and its columns `BIN_COLUMNS`.
     """
-    numbers = pd.DataFrame(table)[ROW].round(6).astype(object)
+    numbers = pd.DataFrame(table)[BIN_COLUMNS].round(6).astype(object)
     numbers = numbers.where(numbers.notna(), None)  # JSON has no NaN
     total = numbers.iloc[-1]
     filled = numbers[:-1][table["pixels"][:-1] > 0]

@@ -11,9 +11,11 @@ from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED
 
+# The note on experiments whose images are all synthetic.
 SYNTHETIC = (
     "All images are synthetic: the numbers test the pipeline and decide nothing about real images."
 )
+# Explanations below every table and in the report, a paragraph each.
 LEGEND = (
     "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged "
     "over pixels in equal-width bins of confidence. OE, the overconfidence error, counts only "
@@ -52,7 +54,8 @@ def about(facts: Facts) -> str:
 
 
 def notes(results: Results, metrics: Collection[str], splits: Collection[str]) -> list[str]:
-    """Return why cells are empty, which runs are missing, and what readers must know of datasets.
+    """Return the notes below a table, a text each: why cells are empty, which runs are missing, and
+    what readers must know of datasets.
 
     Args:
         metrics, splits: the table's metrics and datasets.
@@ -83,7 +86,7 @@ def notes(results: Results, metrics: Collection[str], splits: Collection[str]) -
 
 
 def _missing(results: Results, splits: Collection[str]) -> Iterator[str]:
-    """Yield the runs that were not evaluated, with the dataset, as text."""
+    """Yield each run that was not evaluated on a dataset, as text: "slp seed 0 on DUTS"."""
     facts = results.facts
     for method in facts.methods:
         for split in splits:
@@ -98,7 +101,8 @@ def not_run(experiment: str, missing: str, change: str = "") -> str:
 
     Args:
         missing: the results, as text.
-        change: what to change in params.yaml before the command, if anything.
+        change: what to change in params.yaml before the command, if anything, as an imperative
+            without the name of the file: "add one to “data: id:”".
     """
     if change:
         change += " in params.yaml and "

@@ -12,7 +12,8 @@ from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.tables.captions import about
 from pipeline_src.tables.paper_table import PaperTable, Row
 
-QUANTITIES = {  # by the fields of a `RunCost`
+# Field of a `RunCost` -> how it is printed. Its times are seconds, which are printed as minutes.
+QUANTITIES = {
     "training": Quantity(title="training, min", factor=1 / 60, digits=1),
     "prediction": Quantity(title="prediction, min", factor=1 / 60, digits=1),
     "parameters": Quantity(title="parameters, million", factor=1e-6, digits=2, better=NEITHER),
@@ -40,7 +41,7 @@ def cost(results: Results) -> PaperTable:
                 "method": method,
                 "metric": name,
                 "mean": np.mean(values) if seeds else math.nan,
-                # The seeds of a method have equal networks.
+                # The networks of all seeds have the same number of parameters.
                 "sd": math.nan if name == "parameters" else sample_sd(values),
                 "seeds": " ".join(map(str, seeds)),
             }

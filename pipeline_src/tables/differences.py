@@ -15,6 +15,7 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
 from pipeline_src.tables.paper_table import FEW_SIGN, FEW_UNITS, PaperTable, Row
 
+# Metric -> how a difference of it is printed.
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in COMPARED}
 NOTES = (
     "First method minus second, paired by image and seed. About one of twenty differences of "
@@ -49,9 +50,10 @@ def differences(results: Results) -> PaperTable:
 
 
 def _pairs(facts: Facts, methods: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each pair of a method and a reference: the baseline, or its temperature scaling.
+    """Yield each pair (method, reference), where the reference is the baseline or its temperature
+    scaling.
 
-    A pair of the two references comes once, so a reference is no method of later pairs.
+    Temperature scaling is also compared with the baseline, but not the baseline with it again.
     """
     references = []
     for code in ("baseline", "temperature"):
@@ -64,11 +66,13 @@ def _pairs(facts: Facts, methods: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def _rows(method: Measurement, reference: Measurement) -> Iterator[Row]:
-    """Yield the differences between two methods by metric, without their place in the table.
+    """Yield a row per metric with the difference `method` minus `reference`. The caller adds
+    protocol, dataset and methods.
 
-    With few seeds, the difference of an error near 0 is decided by that of its square. The row then
-    has the limits of both, `own_low` and `own_high` of the error and `decided_low` and
-    `decided_high` of the square.
+    With few seeds, the interval of an error near 0, such as ECE, is too narrow. Whether the methods
+    differ then also depends on the difference of the squared errors (`Estimate.decided`), and the
+    row has both intervals: `own_low` and `own_high` of the error, `decided_low` and `decided_high`
+    of its square.
     """
     for name, quantity in QUANTITIES.items():
         change = estimate(name, (method, 1.0), (reference, -1.0))

@@ -19,16 +19,19 @@ from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, metric_names
 from pipeline_src.tables.captions import LEGEND, heading
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
+# Marks of a method in a column of a metric (`marks`).
 BEST = "best"
 TIED = "tied"
 FLOOR = "floor"
-SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
-# Differences that fewer effective images carry are found too often where there are none.
+SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}  # mark -> sign in a cell
+# A difference that rests on fewer effective images (`analysis.estimate.effective_units`) gets
+# `FEW_SIGN`: its interval is too narrow, so equal methods are found to differ too often.
 FEW_UNITS = 30
 FEW_SIGN = "‡"
-NUMBERS = ("mean", "sd", "low", "high")
+NUMBERS = ("mean", "sd", "low", "high")  # columns that a cell shows
 # Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds,
-# their sample standard deviation, its 95 % confidence limits, its seeds and its number of images.
+# their sample standard deviation, its 95 % confidence limits, its seeds, its number of images, and
+# its mark.
 CSV_COLUMNS = (
     "protocol",
     "group",
@@ -111,7 +114,9 @@ class PaperTable:
         return Table(f"{caption}. {self.about}".strip(), ["", *columns], groups, self.notes)
 
     def _text(self, row: Row) -> str:
-        """Return a number with its sign, its spread over seeds and its interval, as printed."""
+        """Return a number as it is printed, with the sign of its mark, its spread over seeds and
+        its interval.
+        """
         sign = SIGNS.get(row.get("mark", ""), "")
         if row.get("effective_images", math.nan) < FEW_UNITS:
             sign += FEW_SIGN
@@ -132,7 +137,8 @@ def write_markdown(name: str, tables: Iterable[Table], folder: Path) -> None:
 def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -> Iterator[Row]:
     """Yield the rows of a `PaperTable` for metrics of all methods, by protocol, dataset and metric.
 
-    Metrics that are not defined for the number of classes are left out.
+    Metrics that are not defined for the number of classes are left out. A number that could not be
+    computed is NaN.
     """
     facts = results.facts
     possible = metric_names(facts.classes)
@@ -165,18 +171,22 @@ def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -
 
 
 def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
-    """Return method -> BEST, TIED or FLOOR, the sign of its cell, for one metric on one dataset.
+    """Return method -> its mark in the column of a metric on one dataset; methods without a mark
+    are left out.
 
-    The best method has the best mean. A method is TIED with the best if their paired difference is
-    not significant, or cannot be computed because the two share no seed; the best is then TIED too.
-    No method is BEST if there is only one, or if neither direction of the metric is better. A
-    method below the noise floor has only the mark FLOOR.
+    The best method has the best mean, and the mark BEST. A method is TIED with it if their paired
+    difference is not significant, or cannot be computed because the two share no seed. The best
+    method is then also TIED. There is no best one if there is only one method, or if neither
+    direction of the metric is better. A method below the noise floor only has the mark FLOOR.
+
+    Args:
+        measured: method -> its results on the dataset.
     """
     means: dict[str, float] = {}
     for method, run in measured.items():
         if metric in run.points:
             means[method] = run.points[metric].mean()
-    ranked = [method for method, mean in means.items() if not math.isnan(mean)]
+    ranked = [method for method, mean in means.items() if not math.isnan(mean)]  # defined means
     below = {method: FLOOR for method in ranked if below_floor(metric, measured[method])}
     better = METRICS[metric].better
     if len(ranked) < 2 or better == NEITHER:
@@ -191,12 +201,13 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
 
 
 def below_floor(metric: str, run: Measurement) -> bool:
-    """Return whether a metric of a run is below its noise floor, the value that it has without a
-    calibration error because of sampling: it is not ranked then.
+    """Return whether a metric of a method is below its noise floor: the value that a network
+    without calibration error reaches on these images. Such a method is not ranked.
 
-    For metrics whose differences are decided by squared errors of the same bins, ECE is compared
-    with its floor instead. The result is False for a metric without a known floor.
+    Only ECE has a known floor. For other errors of the top label, such as OE, ECE and its floor are
+    compared instead. The result is False for all other metrics.
     """
+    # The errors of the top label are the metrics whose differences squared errors decide.
     name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER) else metric
     floor = METRICS[name].floor
     return floor in run.points and bool(run.points[name].mean() < run.points[floor].mean())

@@ -39,11 +39,15 @@ class ByMethod:
     more: str = ""
 
     def __call__(self, results: Results) -> PaperTable:
-        """Return the table of an experiment."""
+        """Return the table of an experiment; without datasets of the roles, it has a note on how to
+        add one.
+        """
         facts = results.facts
         splits = facts.splits_of(self.roles)
         rows = list(cells(results, splits, self.metrics))
         measured = {row["metric"] for row in rows if not math.isnan(row["mean"])}
+        # Slow metrics (`on_request`) that nobody asked for have no numbers and are not shown; other
+        # metrics without numbers are shown with a note.
         shown = []
         for row in rows:
             if row["metric"] in measured or not METRICS[row["metric"]].on_request:

@@ -1,7 +1,7 @@
 """T5, T7 and T8: other tasks, other networks, and models that were judged from saved maps.
 
-Numbers are read from the tables of the experiments: they are computed once and cannot differ
-between tables.
+Numbers are read from files that experiments and `judge` wrote, and not computed again, so they
+equal those in the tables of the experiments.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
 OVERVIEW_TABLES = ("T5.csv", "T5.md", "T7.csv", "T7.md", "T8.csv", "T8.md")
-# Tables of an experiment, and the metrics taken from them.
+# Table of an experiment -> the metrics that T5 and T7 take from it.
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}
+# The metrics of T8.
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
-NEW = "add an experiment NAME"
+NEW = "add an experiment NAME"  # the beginning of a change of params.yaml (`not_run`)
 
 
 def write_overview_tables(
@@ -32,7 +33,7 @@ def write_overview_tables(
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
-        judged: the folder below which `judge` wrote.
+        judged: the folder below which `judge` wrote the metrics of other models.
         tasks: task of the catalog -> its name in text.
     """
     task_table(experiments, tasks).write("T5", folder)
@@ -73,12 +74,12 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
 
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
-    """Return T7: the same data with different networks, for each data on which there are several.
+    """Return T7: experiments on the same data (`data:` in params.yaml) with different networks, for
+    all data with more than one network.
 
-    Each network is shown by one experiment: the one that shares the most methods with the other
-    networks.
+    Each network is shown by one experiment (`_chosen`), even if several used it.
     """
-    same_data: dict[str, list[ExperimentSummary]] = {}
+    same_data: dict[str, list[ExperimentSummary]] = {}  # data as JSON -> experiments
     for experiment in experiments:
         data = json.dumps(experiment.data, sort_keys=True)
         same_data.setdefault(data, []).append(experiment)
@@ -91,7 +92,8 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
             for experiment in chosen:
                 if not found[experiment.name]:
                     missing.append(not_run(experiment.name, experiment.network))
-                for row in found[experiment.name]:  # which network the group's numbers are of
+                for row in found[experiment.name]:
+                    # The heading of a group also names the network.
                     row["group"] += f": {experiment.network} ({experiment.name})"
             rows += by_split([row for experiment in chosen for row in found[experiment.name]])
     if not rows and not missing:
@@ -104,15 +106,17 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
 def _chosen(
     group: Sequence[ExperimentSummary], found: Mapping[str, Sequence[Row]]
 ) -> list[ExperimentSummary]:
-    """Return the experiment that stands for each network: the one whose methods experiments of
-    other networks share most, and of equal ones the one with most methods.
+    """Return one experiment for each network: the one with the most methods that other networks
+    also have, because these can be compared. If several have as many, it is the one with the most
+    methods.
 
     Args:
+        group: experiments on the same data.
         found: name of an experiment -> its rows.
     """
 
     def shared(experiment: ExperimentSummary) -> tuple[int, int]:
-        """Return how many methods experiments of other networks also have, and how many it has."""
+        """Return the number of methods that other networks also have, and the number of methods."""
         methods = {row["method"] for row in found[experiment.name]}
         elsewhere: set[str] = set()
         for other in group:
@@ -129,9 +133,10 @@ def _chosen(
 
 
 def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
-    """Return calibration and accuracy on test sets in distribution or under shift, by dataset.
+    """Return the rows of T5 and T7 for an experiment: calibration and accuracy on its test sets in
+    distribution or under shift.
 
-    The rows are those of its tables in the form of `PaperTable`. The list is empty if the
+    They are rows of its own tables (`READ`), grouped by dataset. The list is empty if the
     experiment was not run.
 
     Raises:

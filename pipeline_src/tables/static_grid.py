@@ -22,10 +22,11 @@ def static_grid(results: Results) -> PaperTable:
     """
     facts = results.facts
     splits = facts.splits_of(LIKE_ID)
-    numbers = list(cells(results, splits, GRID_METRICS))  # of all methods, placed by method
+    numbers = list(cells(results, splits, GRID_METRICS))  # of all methods, a row for each method
     rows: list[Row] = []
     for protocol in facts.protocols:
         for method, (alpha, beta) in facts.static_grid.items():
+            # Where a number is printed: not in a row of its method, but by alpha and beta.
             place = {"protocol": protocol, "row": f"α = {alpha:.3g}", "column": f"β = {beta:.3g}"}
             strength = {"method": method, "metric": "strength", "mean": facts.static[method]}
             rows.append(place | strength | {"group": STRENGTH.column, "part": ""})

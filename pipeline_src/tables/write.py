@@ -18,8 +18,8 @@ from pipeline_src.text_tables import Table
 def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `TABLE_FILES` into `folder`.
 
-    main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of
-    the main table. metrics.json holds all metrics as means over seeds, with intervals.
+    main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md only holds the
+    main table. metrics.json holds all metrics as means over seeds, with intervals.
     """
     numbers = results.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     write_text(folder / "main.csv", numbers)
@@ -30,7 +30,9 @@ def write_tables(results: Results, folder: Path) -> None:
 
 
 def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
-    """Yield the title of each table, and how it is printed: protocol -> table."""
+    """Yield the number and title of each table, such as "T1 Calibration in distribution", and its
+    printed tables by protocol. The main table, which has no number, is the first.
+    """
     for name, make in ({"": MAIN} | dict(TABLES)).items():
         table = make(results)
         yield f"{name} {table.title}".strip(), table.printed()

@@ -149,7 +149,9 @@ def bins_of(share: list[float], accuracy: list[float], number: int = 10) -> np.r
 
 def compared(names, bins: np.recarray) -> Figure:
     low = bin_tables.corner([bins])
-    return reliability.draw_panels(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, low)
+    return reliability.draw_panels(
+        dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, axis_start=low
+    )
 
 
 def curved(names, curve: str) -> Figure:

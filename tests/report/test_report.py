@@ -127,7 +127,7 @@ def test_the_diagrams_hold_the_bins_and_errors_of_the_results(results):
         bins = table[:-1][table["pixels"][:-1] > 0]
         assert [row[:2] for row in cell["rows"]] == list(map(list, zip(bins.index, bins["pixels"], strict=True)))
         numbers = np.array([row[2:] for row in cell["rows"]], float)
-        np.testing.assert_allclose(numbers, bins[page.ROW[1:]].to_numpy(), atol=1e-6)
+        np.testing.assert_allclose(numbers, bins[page.BIN_COLUMNS[1:]].to_numpy(), atol=1e-6)
 
 
 def test_captions_are_short_and_share_one_legend(read, html):
