@@ -160,7 +160,7 @@ def calibrate_folder(
         if groups:
             result["groups"] = groups_note(units_of_scored)
         elif resamples:
-            warnings += images_note(len(scored))
+            warnings += images_note(run_before.units)
         result["warnings"] = warnings
         scored_metrics = SCORED if test_mask else CROSS_SCORED
         result["scores"] = paired_scores(scored_metrics, run_before, run_after)
