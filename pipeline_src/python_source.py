@@ -43,7 +43,7 @@ def syntax_tree(file: Path) -> ast.Module:
         ) from None
 
 
-def registered_class(package: str, entry: str) -> Any:
+def registered_class(package: str, entry: str) -> type[Any]:
     """Return the class that an entry of a registry names, after importing its module.
 
     The fingerprints of jobs cover this module, though it is imported only here: a job has the
@@ -54,7 +54,8 @@ def registered_class(package: str, entry: str) -> Any:
         entry: module and class, such as "slp:SLP".
     """
     module, _, name = entry.partition(":")
-    return getattr(import_module(f"{package}.{module}"), name)
+    found: type[Any] = getattr(import_module(f"{package}.{module}"), name)
+    return found
 
 
 @cache

@@ -121,8 +121,8 @@ def accuracy_band(runs: Sequence[Measurement], bins: int) -> np.ndarray | None:
     """
     if "bin_sums" not in runs[0].arrays:
         return None
-    # The columns of `Binned.terms`: pixels, hits and scores by bin, three squares by bin, and the
-    # units with pixels in a bin.
+    # (S, 7 bins + 1) sums of `Binned.terms`: pixels, hits and scores by bin, three squares by bin,
+    # the units with pixels in a bin, and those with pixels at all.
     totals = np.array([run.arrays["bin_sums"] for run in runs])
     resampled = sum(run.arrays["resampled_bin_sums"][:, : 2 * bins] for run in runs)
     filled = totals[:, 6 * bins : 7 * bins]
@@ -151,7 +151,7 @@ def band_of_sums(
         filled: (S, bins) units, images or groups of them, with pixels in each bin.
         units: number of units that are resampled.
     """
-    # Shares of images add up to one but for rounding.
+    # An image that shares a pixel among bins counts as a fraction, so sums are rounded.
     enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
     # (S, bins + 1) and (R, bins + 1): the last column is over all pixels.
     pixels, hits = (_with_sum(half) for half in np.split(totals, 2, axis=1))

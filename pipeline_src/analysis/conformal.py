@@ -33,6 +33,7 @@ from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
 
 # Levels of an 8-bit map. Thresholds are t/255, t = 0 .. 256: at the last no pixel is foreground.
 EIGHT_BIT = 256
+# False negative and false positive rate, in percent.
 FNR = Quantity(title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHER, range=FRACTION)
 FPR = replace(FNR, title="FPR", heading="FPR %")
 RISKS = {"fnr": FNR, "fpr": FPR}
@@ -133,9 +134,9 @@ def image_risks(counts: Counts) -> np.ndarray:
     """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257).
 
     The FNR of an image is the share of its foreground that the mask misses; it rises with t. The
-    FPR is the share of its background that is in the mask; it falls with t. The
-    FNR of an image without foreground is NaN, and so is the FPR of an image without background. The
-    risk of a group of images is the mean over the images in which it is defined.
+    FPR is the share of its background that is in the mask; it falls with t. The FNR of an image
+    without foreground is NaN, and so is the FPR of an image without background. The risk of a group
+    of images is the mean over the images in which it is defined.
     """
     return _of_units(_single_risks(counts.images), counts.images)
 
@@ -143,7 +144,8 @@ def image_risks(counts: Counts) -> np.ndarray:
 def largest_risks(counts: Counts) -> np.ndarray:
     """Return the largest risks of the masks p_k >= t/255 of K classes in each unit, (U, 2, 257).
 
-    They are as those of `image_risks`; classes that an image does not have are left out.
+    They are FNR and FPR, as in `image_risks`, each the largest of all classes for which it is
+    defined in the image.
     """
     largest = np.full((len(counts.images), len(RISKS), EIGHT_BIT + 1), np.nan)
     for of_class in counts.classes:

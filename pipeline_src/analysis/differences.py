@@ -18,12 +18,12 @@ from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocol
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import equal_counts
 
-# What a difference is.
+# Verdicts on a difference.
 SAME = "same"
 DIFFERENT = "different"
 UNDECIDED = "inconclusive"
 ROUNDING = 1e-9  # what another processor's order of additions may change
-Groups = np.ndarray | None
+Groups = np.ndarray | None  # (N,) the group of each image; None where images are independent
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def metric_differences(
     counts_a = [a[seed] for seed, _ in seeds]
     counts_b = [b[seed] for _, seed in seeds]
     groups_a, groups_b = groups
-    key_b = key_of(f"{split} of the other")
-    if counts_a[0]["raw"].images.ids == counts_b[0]["raw"].images.ids:  # the same draws
-        key_b = key_of(split)
+    key_b = key_of(f"{split} of the other")  # draws that are independent of those of A
+    if counts_a[0]["raw"].images.ids == counts_b[0]["raw"].images.ids:
+        key_b = key_of(split)  # the same draws
         groups_b = groups_a = groups_b if groups_a is None else groups_a
     equal = all(map(equal_counts, counts_a, counts_b))
     runs_a = _measured(counts_a, bins, key_of(split), groups_a, equal)
@@ -101,11 +101,6 @@ def metric_differences(
             undefined = np.full(len(seeds), np.nan)
             values_a = run_a.points.get(metric, undefined)
             values_b = run_b.points.get(metric, undefined)
-            verdict = UNDECIDED
-            if np.allclose(values_a, values_b, rtol=0, atol=ROUNDING, equal_nan=True):
-                verdict = SAME
-            elif effect is not None and effect.excludes_zero:
-                verdict = DIFFERENT
             found.append(
                 MetricDifference(
                     protocol=protocol,
@@ -115,11 +110,25 @@ def metric_differences(
                     seeds=seeds,
                     a=float(values_a.mean()),
                     b=float(values_b.mean()),
-                    verdict=verdict,
+                    verdict=_verdict(values_a, values_b, effect),
                     effect=effect,
                 )
             )
     return found
+
+
+def _verdict(a: np.ndarray, b: np.ndarray, effect: Estimate | None) -> str:
+    """Return SAME, DIFFERENT or UNDECIDED (`MetricDifference.verdict`).
+
+    Args:
+        a, b: (S,) values of the metric in A and B by pair of seeds; NaN where it is undefined.
+        effect: the difference B - A with its interval, if it is known.
+    """
+    if np.allclose(a, b, rtol=0, atol=ROUNDING, equal_nan=True):
+        return SAME
+    if effect is not None and effect.excludes_zero:
+        return DIFFERENT
+    return UNDECIDED
 
 
 def _measured(

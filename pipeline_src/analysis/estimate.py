@@ -29,15 +29,19 @@ from pipeline_src.analysis.intervals import (
 from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.metrics.registry import METRICS
 
-Term = tuple[Measurement, float]  # a measurement and its weight in a sum; -1 of what is subtracted
+# A measurement and its weight in a sum: 1, or -1 for a measurement that is subtracted.
+Term = tuple[Measurement, float]
 
+# The direction of a difference whose interval excludes 0.
 LOWER = "lower"
 HIGHER = "higher"
 # With so many seeds the interval of a difference of calibration errors decides by itself: their
 # spread widens it where resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
-NO_DIFFERENCE = 1e-5  # added to the difference on each image: less is not printed
-# What `needed_sample` tries: seeds, and multiples of the images that were evaluated.
+# Added to the difference on each unit in `effective_units`, so that differences too small to be
+# printed count as equal ones.
+NO_DIFFERENCE = 1e-5
+# The most that `needed_sample` tries: seeds, and multiples of the images that were evaluated.
 MOST_SEEDS = 50
 MOST_IMAGES = 100
 
@@ -87,7 +91,7 @@ class Estimate:
         return self.sd / math.sqrt(seeds) if seeds > 1 else 0.0
 
     def interval(self, level: float = LEVEL) -> Limits:
-        """Return the limits that hold the true value in a share `level` of cases.
+        """Return the limits of the confidence interval of a level, such as 0.95.
 
         They cover the sampling of images and, with several seeds, the variance of training.
         """
@@ -137,8 +141,10 @@ UNDEFINED_ESTIMATE = Estimate({0: math.nan}, math.nan, math.nan)
 
 
 def _relative_width(level: float) -> float:
-    """Return the width of a normal interval of a level, as a multiple of the 95 % interval: by it a
-    bootstrap interval is widened, whose resamples are too few for far percentiles.
+    """Return the width of a normal interval of a level, as a multiple of that of 95 %.
+
+    Bootstrap intervals are widened by this factor, because resamples are too few for percentiles
+    that are farther out.
     """
     return NORMAL.inv_cdf((1 + level) / 2) / NORMAL.inv_cdf((1 + LEVEL) / 2)
 
@@ -155,10 +161,10 @@ def estimate(metric: str, *terms: Term) -> Estimate | None:
         return None
     plain = _weighted_sum(metric, terms, seeds)
     decided_by = METRICS[metric].decided_by
-    if not decided_by or not _all_have(decided_by, measured):  # of one image: nothing decides
+    if not decided_by or not _all_have(decided_by, measured):  # a single image has no squared error
         return plain
-    # The interval of an error near 0 is too narrow, that of its debiased square is not. A twofold
-    # error is a fourfold square.
+    # The interval of an error near 0 is too narrow, that of its debiased square is not. Twice the
+    # error is four times the square, so weights are squared, too, and keep their sign.
     squares = [(run, weight * abs(weight)) for run, weight in terms]
     decided = _weighted_sum(decided_by, squares, seeds)
     if all(weight >= 0 for _, weight in terms):  # an error, not a difference of errors
@@ -180,7 +186,7 @@ def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> E
     """Return the weighted sum of one metric over terms, with the interval of this metric.
 
     Args:
-        seeds: that all terms have.
+        seeds: the seeds that all terms have.
     """
     by_seed: np.ndarray = np.zeros(len(seeds))
     values: np.ndarray = np.zeros(1)  # (S, R)
@@ -198,7 +204,7 @@ def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> E
             lowest += min(limits)
             highest += max(limits)
     resampled = values.mean(axis=0)
-    units = min(run.units for run, _ in terms)  # as if all datasets were as small as the smallest
+    units = min(run.units for run, _ in terms)  # of several datasets the smallest, to be careful
     low, high = interval(float(by_seed.mean()), resampled, units) or NAN
     return Estimate(
         by_seed=dict(zip(seeds, by_seed.tolist(), strict=True)),
@@ -214,11 +220,15 @@ def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> E
 def effective_units(
     effect: Estimate, metric: str, first: Measurement, second: Measurement
 ) -> float:
-    """Return (sum |d|)^2 / sum d^2 of the differences d by unit behind the `effect` first - second.
+    """Return how many units carry the difference `effect`, of two methods: first - second.
 
-    A unit is an image, or a group of images. The result is the number of units if all differ
-    equally, or none does, and about 1 if a single one does. For metrics that are no means, d are
-    the jackknife's pseudo-values.
+    A unit is an image, or a group of images. With the difference d of each unit the result is
+    (sum |d|)^2 / sum d^2: the number of units if all differ equally, or none does, and about 1 if a
+    single one does. The d are the jackknife's pseudo-values, which follow from the difference
+    without the unit; for a mean they are the differences themselves.
+
+    Args:
+        metric: one of `COMPARED`.
     """
     seeds = list(effect.by_seed)
     # The difference without each unit, as a mean over seeds, (U,).
@@ -231,7 +241,9 @@ def effective_units(
 
 
 def joint_level(effects: Sequence[Estimate]) -> float:
-    """Return the level at which several intervals hold together in 95 % of cases, at most Sidak's.
+    """Return the level of single intervals that hold all together in 95 % of cases.
+
+    It is at most Sidak's level, 0.95^(1/n) of n independent intervals.
 
     With one seed it follows from the largest abs(t) over the effects on resamples of the same
     images (Romano and Wolf, Econometrica 2005). With several seeds it is Sidak's, because a few
@@ -252,11 +264,15 @@ def joint_level(effects: Sequence[Estimate]) -> float:
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
-    """Return the seeds that all measurements have; a run of all seeds together has any seed."""
-    single = [set(run.seeds) for run in measured if not run.of_all_seeds]
-    if not single:
+    """Return the seeds that all measurements have, ascending.
+
+    The single run of a method that uses the networks of all seeds, such as an ensemble, is compared
+    with each seed of other methods, so it limits the seeds only where there are no others.
+    """
+    of_one_seed = [set(run.seeds) for run in measured if not run.of_all_seeds]
+    if not of_one_seed:
         return list(measured[0].seeds)
-    return sorted(set.intersection(*single))
+    return sorted(set.intersection(*of_one_seed))
 
 
 def or_none(value: float) -> float | None:

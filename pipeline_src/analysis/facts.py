@@ -26,8 +26,8 @@ LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics fo
 # Key of a protocol -> its name in text. Both are measured on the same pixels and never mixed
 # (docs/protocol.md).
 PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
-# What claims compare with each other, by code: the paper's methods and our comparison methods
-# (docs/protocol.md, section 6). Temperature scaling counts where it corrects the baseline.
+# Codes of the methods that claims on all methods compare: the paper's methods and our comparison
+# methods (docs/protocol.md, section 6).
 COMPARED = (
     "baseline",
     "slp",
@@ -42,8 +42,8 @@ COMPARED = (
     "focal",
     "adafocal",
 )
-Run = tuple[str, int]  # its method and seed
-MAIN_TASK = "sod"  # in the catalog's word
+Run = tuple[str, int]  # method and seed of a run
+MAIN_TASK = "sod"  # salient object detection, as a key of the catalog's tasks
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class MethodFacts:
 
     @property
     def uses(self) -> str | None:
-        """The method entry whose networks a post-hoc method uses."""
+        """The method entry whose networks a post-hoc method uses; None of a trained method."""
         return None if self.trains else self.parameters.get("of")
 
     def strength(self, classes: int) -> float | None:
@@ -149,7 +149,7 @@ class Facts:
         return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
 
     def seeds_of(self, method: str) -> list[int]:
-        """Return the seeds under which a method's runs are filed."""
+        """Return the seeds of a method's runs: the first one for a single run of all seeds."""
         if self.methods[method].of_all_seeds:
             return list(self.seeds[:1])
         return list(self.seeds)
@@ -179,15 +179,14 @@ class Facts:
         """Entry of SLP (static label perturbation) without noise -> (alpha, beta), ascending: the
         grid that table T3 shows. It is empty if there is only one entry.
         """
-        grid = []
+        grid = {}
         for name in self.entries("slp"):
             parameters = self.methods[name].parameters
             if not parameters.get("noise"):
-                grid.append((parameters["alpha"], parameters["beta"], name))
+                grid[name] = (parameters["alpha"], parameters["beta"])
         if len(grid) < 2:
             return {}
-        grid.sort(key=lambda entry: entry[:2])
-        return {name: (alpha, beta) for alpha, beta, name in grid}
+        return dict(sorted(grid.items(), key=lambda entry: entry[1]))
 
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, the principal one first.
@@ -208,17 +207,23 @@ class Facts:
 
     @property
     def compared(self) -> list[str]:
-        """The entries that use a method of `COMPARED`, which claims compare with each other."""
-        # Networks that an entry may use: its own (None), or those of the baseline.
-        uncorrected = (None, *self.entries("baseline"))
+        """The entries whose method is in `COMPARED`, such as `baseline`, `slp` and `temperature`.
+
+        A post-hoc method is among them only where it uses the networks of the baseline: applied to
+        another method's networks, it would be a mixture of two compared methods.
+        """
+        baselines = self.entries("baseline")
         found = []
         for name, method in self.methods.items():
-            if method.code in COMPARED and method.uses in uncorrected:
+            own_networks = method.uses is None
+            if method.code in COMPARED and (own_networks or method.uses in baselines):
                 found.append(name)
         return found
 
     def networks_text(self) -> str:
-        """Return which networks the pooled pixels of all methods come from, as text."""
+        """Return the text that names the seeds of the networks, such as "seeds 0, 1 pooled" for
+        figures of the pixels of several seeds together.
+        """
         seeds = ", ".join(map(str, self.seeds))
         return f"seeds {seeds} pooled" if len(self.seeds) > 1 else f"seed {seeds}"
 

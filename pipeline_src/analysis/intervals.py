@@ -11,11 +11,14 @@ from statistics import NormalDist
 
 import numpy as np
 
-FEW_GROUPS = 10  # units; below, too few resamples differ for percentiles
-# Units; below, intervals of one seed miss the true value too often where a few units are far worse.
+# With fewer units than this, too few resamples differ for percentiles.
+FEW_GROUPS = 10
+# With fewer units, intervals of one seed miss the true value too often where a few units are far
+# worse.
 ENOUGH = 100
-LEVEL = 0.95
-# Of a bounded difference (docs/protocol.md, section 5).
+LEVEL = 0.95  # of confidence
+# Metric -> a difference that does not matter: an interval within it bounds the difference
+# (docs/protocol.md, section 5).
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}
 NORMAL = NormalDist()
 Limits = tuple[float, float]  # the lower and the upper one
@@ -113,11 +116,16 @@ def within(ends: Limits, limits: Limits) -> Limits:
 
 
 def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
-    """Return the interval of an error that resampling can only raise where it is near 0: its
-    percentiles are too high there.
+    """Return the interval of an error, corrected near 0.
 
-    The upper limit is the one of `ends`. The lower limit is its mirror image about `value`, or 0 if
+    Resampling can only raise an error that is near 0, so its percentiles are too high there. The
+    upper limit is the one of `ends`. The lower limit is its mirror image about `value`, or 0 if
     the interval of the debiased square, `of_square`, contains 0.
+
+    Args:
+        value: the error.
+        ends: its interval (`interval`).
+        of_square: that of its debiased square.
     """
     if np.isnan([*ends, *of_square]).any():
         return NAN
@@ -136,21 +144,27 @@ def groups_note(groups: np.ndarray | None) -> str:
         return "There are no intervals: all images belong to one group."
     text = f"Intervals: bootstrap over {number:,} groups of images that are not independent"
     if number < ENOUGH:
-        text += f"; {_few(number)}"
+        text += f"; {_clause_on_few(number)}"
     return f"{text}."
 
 
 def images_note(images: int) -> list[str]:
-    """Return the note on few independent images for readers of intervals; empty for enough."""
+    """Return the note for readers of intervals over few independent images, in a list; an empty
+    list for `ENOUGH` images or more.
+    """
     if images == 1:
         return ["one image has no intervals"]
     if images < ENOUGH:
-        return [f"intervals over {images} images: {_few(images)}"]
+        return [f"intervals over {images} images: {_clause_on_few(images)}"]
     return []
 
 
-def _few(units: int) -> str:
-    """Return the note on intervals over fewer than `ENOUGH` units."""
+def _clause_on_few(units: int) -> str:
+    """Return the second half of a note on intervals over fewer than `ENOUGH` units.
+
+    The whole note is such as "intervals over 8 images: of fewer than 10 they are rough": of fewer
+    than 10 images, the intervals are rough.
+    """
     if units < FEW_GROUPS:
         return f"of fewer than {FEW_GROUPS} they are rough (Student's t)"
     return f"of fewer than {ENOUGH} they are too narrow where a few are far worse"

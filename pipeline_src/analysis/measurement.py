@@ -19,7 +19,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.metrics.registry import METRICS
 
-# Metrics of which differences of all methods are shown (T14).
+# The metrics of the table of all differences of methods (T14).
 COMPARED = ("ece", "brier", "nll", "accuracy")
 
 
@@ -78,7 +78,7 @@ class Measurement:
         points: dict[str, list[float]] = {}
         values: dict[str, list[np.ndarray]] = {}
         reasons: dict[str, str] = {}
-        # Metrics that a run has -> (1, R), the shape of their values on resamples.
+        # Each metric that a run has -> (1, R), the shape of its values on resamples.
         shapes = {name: of_run.shape for run in runs for name, of_run in run.values.items()}
         for run in runs:
             reasons |= run.reasons
@@ -98,8 +98,12 @@ class Measurement:
         )
 
     def of_seeds(self, numbers: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """Return the rows of `numbers` (S, ...) that belong to `seeds`, to be paired with those of
-        another method.
+        """Return the rows of `numbers` that belong to `seeds`, to be paired with those of another
+        method.
+
+        Args:
+            numbers: (S, ...), a row for each of this measurement's seeds.
+            seeds: some of these seeds; of a single run of all seeds, any seeds.
         """
         if self.of_all_seeds:  # its single row is compared with each seed
             return np.repeat(numbers, len(seeds), axis=0)

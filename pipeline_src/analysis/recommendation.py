@@ -18,7 +18,7 @@ from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.metrics.registry import METRICS
 
-MARGIN = MARGINS["accuracy"]
+MARGIN = MARGINS["accuracy"]  # as a fraction: so much accuracy may be lost
 # Whether a method has the baseline's accuracy.
 KEPT = "kept"
 LOST = "lost"
@@ -49,6 +49,7 @@ RULE = (
     f"The simplest method of the tie is recommended: {', '.join(SIMPLICITY)}, methods that train "
     "differently.",
 )
+# Outcomes of methods in the rule.
 RECOMMENDED = "recommended"
 TIED = "tied"
 NOT_TIED = "not tied with the lowest ECE"
@@ -71,7 +72,7 @@ class ProtocolComparison:
 
     @property
     def splits(self) -> list[str]:
-        """The datasets of the role."""
+        """The names of the datasets of the role."""
         return list(self.measured)
 
     @cached_property
@@ -111,8 +112,8 @@ class ProtocolComparison:
         """Return the weighted sum of methods' metrics, averaged over datasets.
 
         Args:
-            splits: the datasets.
-            weights: method -> its weight.
+            splits: the names of the datasets.
+            weights: method -> its weight: 1, or -1 for a method that is subtracted.
 
         Returns:
             `UNDEFINED_ESTIMATE` if a method was not run on one of the datasets, the metric is
@@ -127,7 +128,7 @@ class ProtocolComparison:
         return estimate(metric, *terms) or UNDEFINED_ESTIMATE
 
     def error_text(self, method: str) -> str:
-        """Return a mean ECE with its confidence interval, in the digits of the tables."""
+        """Return a method's mean ECE in percent as text, with its confidence interval."""
         number = self.mean("ece", method)
         return METRICS["ece"].text(number.value, low=number.low, high=number.high, mark="\u00a0%")
 
@@ -177,15 +178,16 @@ def simplicity(facts: Facts, method: str) -> int:
     places = [_place(entry.code)]
     if entry.parameters.get("weights") == "averaged":
         places.append(_place("averaged"))
-    network = entry.uses
-    if network and network in facts.methods and network != method:
-        places.append(simplicity(facts, network))
+    other = entry.uses  # the method whose networks a post-hoc method uses
+    if other and other in facts.methods and other != method:
+        places.append(simplicity(facts, other))
     return max(places)
 
 
 def _place(code: str) -> int:
-    """Return the place of a method's code in `SIMPLICITY`, from 0, the simplest; all other codes,
-    of methods that train differently, have the place after the last.
+    """Return the place of a method's code in `SIMPLICITY`, from 0, the simplest.
+
+    All other codes, of methods that train differently, have the place after the last.
     """
     for place, codes in enumerate(SIMPLICITY.values()):
         if code in codes:
@@ -219,11 +221,12 @@ def recommend(inside: ProtocolComparison, tie_break: str = "ece") -> Recommendat
     """
     baseline = inside.baseline
     outcomes = dict.fromkeys(inside.methods, "")
+    nothing = Recommendation(method=None, tied=(), outcomes=outcomes)
     if baseline is None:
-        return Recommendation(method=None, tied=(), outcomes=outcomes)
+        return nothing
     outcomes[baseline] = "baseline"
     if len(inside.methods) < 2:
-        return Recommendation(method=None, tied=(), outcomes=outcomes)
+        return nothing
     improving: list[str] = []
     tie: list[str] = []
     for method in inside.methods:  # the lowest ECE first

@@ -26,13 +26,16 @@ from pipeline_src.metrics.inputs import FEW, Binned
 from pipeline_src.metrics.registry import METRICS, summary
 
 RESAMPLES = 1000
-IN_BINS = Binned(TOP).family  # whose sums also give the error bars of reliability diagrams
+# The family of inputs whose sums also give the error bars of reliability diagrams.
+IN_BINS = Binned(TOP).family
 SEED = 0  # the key of draws that no other bootstrap has to share
-# Metrics that are exact on sums are left as they are: equal methods differ by 0, not by rounding.
+# Resampled values are shifted to the exact value unless they differ from it by rounding only: then
+# equal methods keep a difference of exactly 0.
 ROUNDING = 1e-12
 P = ParamSpec("P")
 T = TypeVar("T")
-# Of terms of units: their sums (C,), those over resamples (R, C), and (C,) how many are not 0.
+# Sums of the terms of units: over all units (C,), over each of R resamples (R, C), and the number
+# of units whose term is not 0, (C,).
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -137,7 +140,7 @@ def leave_one_out(counts: Counts, bins: int, names: Iterable[str]) -> np.ndarray
         points[name] = float(metric.function(*metric.input.exact(counts, bins)))
     sampled = _sampled_units(counts)
     units = int(sampled.sum())
-    # As a resample draws units 0, 1, 2, ... times, this one has each unit once, but one of them.
+    # (U, U) resamples: row k has each unit once, except for unit k, which it does not have.
     others = 1 - np.eye(units, dtype=np.uint16) if units > 1 else np.full((1, 1), np.nan)
     sums = _family_sums(counts, bins, points, _weights(others, sampled))
     return np.array(list(_values(sums, bins, points).values()))
@@ -166,9 +169,13 @@ def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
 def _family_sums(
     counts: Counts, bins: int, names: Iterable[str], weights: np.ndarray
 ) -> dict[object, Sums]:
-    """Return the sums of all units with weights (R, U), by family of the metrics' inputs.
+    """Return the sums over units that metrics are functions of, by family of the metrics' inputs.
 
     Metrics of one family share their sums, which take most of the time.
+
+    Args:
+        names: of the metrics.
+        weights: (R, U) how often each unit is in each resample.
     """
     sums: dict[object, Sums] = {}
     for name in names:
@@ -180,8 +187,11 @@ def _family_sums(
 
 
 def _weighted_sums(unit_terms: Iterable[np.ndarray], weights: np.ndarray) -> Sums:
-    """Return the sums over units of terms (n, C), which come in batches of units: plain ones, and
-    those with weights (R, U); and how many terms are not 0.
+    """Return the sums of terms over units: over all, over each resample, and how many are not 0.
+
+    Args:
+        unit_terms: the terms of the units in batches (n, C), in order.
+        weights: (R, U) how often each unit is in each resample.
     """
     start = 0
     total: Any = 0
@@ -209,13 +219,14 @@ def _values(
     for name, point in points.items():
         metric = METRICS[name]
         total, resampled, _ = sums[metric.input.family]
-        # The sums of all images are coarser than the exact value, by as much as those of resamples.
         if np.isnan(resampled).all():  # a single unit
             result[name] = np.full(len(resampled), np.nan)
             continue
-        exact = metric.function(*metric.input.from_sums(total, bins))
+        # Sums leave out the finer order of pixels: the value from the sums of all images differs
+        # from the exact one by as much as values on resamples do.
+        coarse = metric.function(*metric.input.from_sums(total, bins))
         values = metric.function(*metric.input.from_sums(resampled, bins))
-        shift = float(point - (values.mean() if metric.input.centred else exact))
+        shift = float(point - (values.mean() if metric.input.centred else coarse))
         result[name] = values + shift if abs(shift) > ROUNDING else values
     return result
 

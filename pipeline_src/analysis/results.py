@@ -23,6 +23,7 @@ from pipeline_src.metrics.registry import METRICS, metric_names
 if TYPE_CHECKING:
     import pandas as pd
 
+# The first columns of `Results.table`; `part` is the dataset.
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
 
@@ -101,7 +102,7 @@ class Results:
         There is a row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1],
         entropy and NLL are in nats. A metric is NaN where it is undefined.
         """
-        import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
+        import pandas as pd  # takes 0.3 s, for which a list of the tables' names need not wait
 
         rows: list[dict[str, object]] = []
         for protocol in self.facts.protocols:
@@ -115,7 +116,7 @@ class Results:
         measured = {name for row in rows for name in row}
         metrics = []
         for name in metric_names(self.facts.classes):
-            # Without a value, a slow metric was not asked for, and any other one is undefined.
+            # Without a value, a slow metric was not asked for; any other metric is undefined.
             if name in measured or not METRICS[name].on_request:
                 metrics.append(name)
         return pd.DataFrame(rows, columns=[*KEYS, *metrics]).astype(dict.fromkeys(metrics, float))

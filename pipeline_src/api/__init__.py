@@ -32,10 +32,12 @@ __all__ = [
     "calibration_report",
     "reliability_diagram",
 ]
+# Name -> its module; names that are not here are in `evaluation`.
 _MODULES = {"ASLP": "losses", "SCBCE": "losses", "DenseCalibration": "torch_metric"}
 
 
 def __getattr__(name: str) -> Any:
+    """Return the object `name` of `__all__`, whose module is imported now."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -25,10 +25,10 @@ from pipeline_src.metrics.registry import METRICS, value
 IMAGES = (
     "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W)"
 )
-VOLUMES = IMAGES.replace("H, W", "D, H, W")
+VOLUMES = IMAGES.replace("H, W", "D, H, W")  # both: the shapes that messages name
 # Metrics that need the histogram of all pixels only, without rows per image.
 OF_HISTOGRAMS = [name for name, metric in METRICS.items() if metric.input.pooled]
-DEFAULT = ("ece", "oe", "accuracy", "gap")
+DEFAULT = ("ece", "oe", "accuracy", "gap")  # the metrics that are computed by default
 Batch = tuple[Any, Any, int | None]  # probabilities, masks, classes, as `batches_of` returns them
 
 
@@ -38,8 +38,8 @@ def batches_of(probabilities: Any, masks: Any, *, volumes: bool = False) -> list
     Args:
         probabilities, masks: arrays or tensors, of one image or of a batch; or two lists of images,
             which may have different sizes.
-        volumes: whether images have three axes. A volume (D, H, W) has the shape (D H, W) then:
-            pixels are counted alike.
+        volumes: whether images have three axes. A volume (D, H, W) gets the shape (D H, W), its
+            slices one below the other: its pixels are counted as those of an image.
 
     Returns:
         Probabilities (N, H, W) or (N, K, H, W), masks (N, H, W), and the number of classes K > 2;
@@ -73,7 +73,15 @@ def batches_of(probabilities: Any, masks: Any, *, volumes: bool = False) -> list
 
 
 def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
-    """Return arrays or tensors, of one image or of a batch, as `batches_of` does."""
+    """Return probabilities, masks and the number of classes of a batch, in the form that
+    `batches_of` returns.
+
+    Args:
+        probabilities, masks: arrays or tensors, of one image or of a batch.
+
+    Raises:
+        UserError: these are no arrays, or shapes do not fit.
+    """
     for given in (probabilities, masks):
         if not hasattr(given, "ndim"):
             raise UserError(
@@ -106,7 +114,12 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
 
 
 def _with_batch_axis(p: Any, y: Any, axes: int) -> tuple[Any, Any]:
-    """Return images of so many axes with an axis for the batch, and masks without a channel."""
+    """Return probabilities and masks with an axis for the batch, and masks without a channel.
+
+    Args:
+        p, y: probabilities and masks, arrays or tensors, of one image or of a batch.
+        axes: the number of axes of an image, 2, or 3 of a volume.
+    """
     if y.ndim == axes:
         return p[None], y[None]
     if y.ndim == axes + 2 and y.shape[1] == 1:
@@ -115,7 +128,13 @@ def _with_batch_axis(p: Any, y: Any, axes: int) -> tuple[Any, Any]:
 
 
 def _fit(p: Any, y: Any, axes: int) -> bool:
-    """Return whether these are probabilities and masks of a batch of images of so many axes."""
+    """Return whether the shapes of p and y are those of probabilities and masks of one batch.
+
+    Args:
+        p: (N, *S) or (N, K, *S).
+        y: (N, *S), with a shape S of an image.
+        axes: the number of axes of S.
+    """
     if y.ndim != axes + 1 or p.ndim not in (axes + 1, axes + 2):
         return False
     with_classes = p.ndim == axes + 2
@@ -125,13 +144,16 @@ def _fit(p: Any, y: Any, axes: int) -> bool:
 
 
 def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int, str]) -> Any:
-    """Return the mask of an object as `checked` takes it.
+    """Return the mask of an object with the labels that `checked` expects: 1 for the object.
 
-    Without `ignore`, 255 is the object of a mask of 0 and 255, as in files.
+    Without `ignore`, 255 is the object of a mask of 0 and 255, as in files; beside a 1, it is the
+    label of pixels that never count.
 
     Args:
+        mask: (*S) or (N, *S), array or tensor.
+        ignore: the label of pixels that never count, if the user named one.
         objects: the value of the object in the masks so far, 1 or 255 -> the first image that has
-            it. The one of this mask is added.
+            it. The value of this mask is added.
 
     Raises:
         UserError: with these masks it is unclear which value is the object.
@@ -154,7 +176,11 @@ def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int,
 
 
 def check_objects(objects: Mapping[int, str]) -> None:
-    """Raise a UserError where `objects`, as of `object_mask`, have both values."""
+    """Raise a UserError if some masks have objects of 1 and others have objects of 255.
+
+    Args:
+        objects: the value of the object -> the first image that has it, as in `object_mask`.
+    """
     if object_unclear(objects):
         raise UserError(
             "the masks do not show what is an object",
@@ -167,11 +193,17 @@ def check_objects(objects: Mapping[int, str]) -> None:
 
 
 def checked_image(probability: Any, mask: Any, image_id: str, ignore: int | None) -> Sample:
-    """Return `checked` of an image. A map of one or two channels is one of an object, whose
-    probability is in the last channel.
+    """Return an image to be counted, after the checks of `counting.sample.checked`.
+
+    A map of one or two channels is that of an object, whose probability is in the last channel.
+
+    Args:
+        probability: (*S) or (C, *S), array or tensor.
+        mask: (*S).
+        ignore: the label of pixels that never count.
     """
     if probability.ndim > mask.ndim and len(probability) <= 2:
-        if len(probability) == 2:
+        if len(probability) == 2:  # both channels must sum to 1
             checked(probability, mask, image_id, ignore=ignore)
         probability = probability[-1]
     return checked(probability, mask, image_id, ignore=ignore)
@@ -186,17 +218,19 @@ def batch_histogram(
     volumes: bool = False,
     objects: dict[int, str] | None = None,
 ) -> Histogram:
-    """Return the pixels of a batch: of an object by its probability, of K classes by the top
-    label's confidence.
+    """Return the histogram of the pixels of a batch: of an object by its probability, of K classes
+    by the confidence in the top label.
 
     Args:
         probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two
             classes the second is the object. Tensors of K classes are reduced on their device.
         masks: (N, H, W) whole numbers or bool.
-        ignore: as `Evaluation` takes it; a batch is one mask.
+        ignore: the label of pixels that never count. Without one, 255 is the object of a batch of
+            0 and 255 only.
         levels: LEVELS or COARSE.
-        volumes: as of `batches_of`.
-        objects: as of `object_mask`; None where other batches do not matter.
+        volumes: whether images have three axes (`batches_of`).
+        objects: the values of the object in earlier batches (`object_mask`); None if they do not
+            matter.
 
     Raises:
         UserError: shapes, labels or values do not fit.
@@ -207,7 +241,7 @@ def batch_histogram(
         objects = {}
     accumulator = Accumulator(classes, protocols=["raw"], images=False, levels=levels)
     for p, y, of_classes in batches:
-        if p.ndim == 4:
+        if p.ndim == 4:  # (N, K, H, W) -> (K, N, H, W): the batch is counted as one volume
             p = p.swapaxes(0, 1)
         if of_classes is None:
             y = object_mask(y, ignore, "the batch", objects)
@@ -216,8 +250,12 @@ def batch_histogram(
 
 
 def levels_of(names: Sequence[str], bins: int) -> int:
-    """Return the number of levels (`counting.levels`) that these metrics need: few for bins of
-    equal width.
+    """Return the number of levels (`counting.levels`) that some metrics need: COARSE if bins of
+    equal width suffice for all, else LEVELS.
+
+    Args:
+        names: of the metrics.
+        bins: number of bins.
 
     Raises:
         UserError: a metric is unknown or needs rows per image, or the bins cannot be formed

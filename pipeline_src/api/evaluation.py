@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 
 class CalibrationReport(dict[str, float]):
-    """Metrics by their names in docs/reference/metrics.md, as fractions, not percent. `print` shows
-    a table.
+    """Metrics by their names in docs/reference/metrics.md, in [0, 1] and not in percent.
+
+    `print` shows a table; a name without a value raises a KeyError that says why.
 
     Attributes:
         intervals: metric -> limits of its 95 % interval over images or groups of them; empty unless
@@ -58,11 +59,13 @@ class CalibrationReport(dict[str, float]):
         self.undefined = undefined
 
     def __missing__(self, name: str) -> float:
+        """Raise a KeyError that says why the metric `name` has no value."""
         raise KeyError(
             f"{name} is undefined: {self.undefined.get(name, 'there is no such metric')}"
         )
 
     def __str__(self) -> str:
+        """Return a table: a row per metric, with its confidence interval where it is known."""
         rows = []
         for name, number in self.items():
             metric = METRICS[name]
@@ -89,9 +92,10 @@ class Evaluation:
     def __init__(self, ignore: int | None = None, *, volumes: bool = False):
         self.ignore = ignore
         self.volumes = volumes
-        self._objects: dict[int, str] = {}  # of `object_mask`
-        # Of an object the raw protocol only: the stretched one is the paper's, and takes as long
-        # again.
+        # The value of the object in the masks so far, 1 or 255 -> the first image that has it.
+        self._objects: dict[int, str] = {}
+        # Of an object only the unnormalized maps: to count min-max normalized ones as well, as the
+        # paper does, takes twice as long.
         self._accumulator = Accumulator(protocols=["raw"])
 
     def update(self, probabilities: Any, masks: Any) -> Evaluation:
@@ -287,10 +291,16 @@ def reliability_diagram(
 
 
 def _numbered(groups: Sequence[Hashable], images: int) -> np.ndarray:
-    """Return the number of each image's group, (N,), from 0; UserError where `groups` do not fit
-    the images.
+    """Return the number of each image's group, (N,), from 0.
+
+    Args:
+        groups: the group of each image, anything hashable.
+        images: the number N of images.
+
+    Raises:
+        UserError: there are more or fewer groups than images.
     """
-    # Elements of a tensor are never equal.
+    # A list of numbers, because elements of a tensor are never equal to each other.
     given = list(groups.tolist() if hasattr(groups, "tolist") else groups)
     if len(given) != images:
         raise UserError(
@@ -303,11 +313,12 @@ def _numbered(groups: Sequence[Hashable], images: int) -> np.ndarray:
 
 
 def _image_id(number: int) -> str:
-    return f"image {number:09d}"  # in the order of numbers
+    """Return the id of an image; leading zeros make ids sort in the order of the numbers."""
+    return f"image {number:09d}"
 
 
 def _renumbered(counts: Counts, start: int) -> Counts:
-    """Return the counts with images numbered from `start`."""
+    """Return the counts with new ids of the images, numbered from `start`."""
     ids = [_image_id(start + k) for k in range(len(counts.images))]
     return replace(
         counts,

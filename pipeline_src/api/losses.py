@@ -20,7 +20,7 @@ from pipeline_src.training.pixels import class_logits, class_planes
 from pipeline_src.training.registry import method_class
 from pipeline_src.validation import validate
 
-RULES = ("mc", "mei", "cl")
+RULES = ("mc", "mei", "cl")  # of ASLP, the methods `aslp_mc`, `aslp_mei` and `aslp_cl`
 
 
 class SCBCE(nn.Module):
@@ -58,8 +58,16 @@ class SCBCE(nn.Module):
         classes: int,
         ignore: int | None,
     ) -> None:
-        """Create the method of a loss from its parameters; SCBCE has one level for all `images`, so
-        1.
+        """Create the method of the loss from its parameters.
+
+        Args:
+            kind: the class of the method.
+            images: the number of images with a level of their own; 1 for one level for all.
+            classes, ignore: as of the loss.
+
+        Raises:
+            UserError: a parameter is unknown or has a wrong value, or is a reading of the paper
+                that needs the accuracies of a trained baseline.
         """
         method = validate(kind, parameters, type(self).__name__)
         assert isinstance(method, Method)
@@ -91,13 +99,22 @@ class SCBCE(nn.Module):
             index: (B,) the positions of the images among all alphas.
         """
         seed = int(torch.randint(2**62, ()))
-        # Ranks may share a seed, and must not share draws, which depend on ids as well.
+        # Draws depend on seed and ids. Processes may share a seed and must not share draws.
         ids = [f"{get_rank()}/{k}" for k in range(len(z))]
         batch = Batch(index, ids, seed, epoch=0)  # each call has a seed of its own
         return self.method.loss(z, self.method.targets(y, batch))
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and labels in the form of `training.pixels`."""
+        """Return logits and labels in the form of `training.pixels`, after checks of both.
+
+        Returns:
+            (B, 1, H, W) logits and labels 0 and 1 of two classes, if no pixel is ignored;
+            otherwise logits (B, K, H, W) and the label's probability of each class, all 0 where a
+            pixel is ignored.
+
+        Raises:
+            UserError: shapes or labels do not fit.
+        """
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
         fits = z.ndim == 4 and z.numel() > 0 and y.shape == z[:, :1].shape
@@ -128,7 +145,7 @@ class SCBCE(nn.Module):
             )
         if z.shape[1] == 1 and not some:
             return z, y.to(z.dtype)
-        # One logit has no label for a pixel that never counts; two planes, both 0, are one.
+        # One plane of labels 0 and 1 cannot say that a pixel never counts; planes of classes can.
         return class_logits(z), class_planes(torch.where(ignored, self.classes, y), self.classes)
 
 
@@ -193,10 +210,12 @@ class ASLP(SCBCE):
         z, y = self._planes(logits, masks)
         loss = self._loss(z, y, indices)
         if self.training:
-            m = self.method.image_statistic(z, y)
-            assert m is not None
-            for margins, images in all_gather_object((m.cpu().double().numpy(), indices)):
-                self.method.after_step(margins, images, self.epoch)
+            margins = self.method.image_statistic(z, y)  # (B,), from which levels are updated
+            assert margins is not None
+            # Each process makes the updates of all processes.
+            own = margins.cpu().double().numpy(), indices
+            for of_process, images in all_gather_object(own):
+                self.method.after_step(of_process, images, self.epoch)
         return loss
 
     def end_epoch(self, accuracy: float, gap: float | None = None) -> None:
@@ -204,7 +223,7 @@ class ASLP(SCBCE):
 
         Args:
             accuracy: share of validation pixels whose predicted class is their label.
-            gap: their mean confidence less that, which `rule="cl"` needs.
+            gap: the mean confidence of the pixels minus `accuracy`, which `rule="cl"` needs.
         """
         if not 0 <= accuracy <= 1 or (gap is None and self.rule == "cl"):  # NaN too
             raise UserError(
@@ -223,7 +242,11 @@ class ASLP(SCBCE):
         return {"epoch": self.epoch, "rule": self.rule, "method": self.method.state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` returned; UserError if it is of other settings."""
+        """Restore what `get_extra_state` returned.
+
+        Raises:
+            UserError: it is the state of another rule, or of other numbers of images or classes.
+        """
         method = state["method"]
         images = len(method["_alphas"])
         saved = f"rule {state['rule']!r}, {images} images, {method['_classes']} classes"

@@ -1,5 +1,5 @@
-"""The metric, the losses and their hook for configs of mmsegmentation, registered by being
-imported:
+"""A metric, losses and a hook for configs of mmsegmentation: `DenseCalibrationMetric`, `SCBCE`,
+`ASLP` and `ASLPHook`. A config registers them by importing this module:
 
 custom_imports = dict(imports=["pipeline_src.api.mmsegmentation"], allow_failed_imports=False)
 """
@@ -62,7 +62,9 @@ class DenseCalibrationMetric(BaseMetric):
         self.seen = 0
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Count a batch but for its last image, which may be a repeated one."""
+        """Count a batch of predictions, except for its last image, which may be a repeated one and
+        is counted later.
+        """
         for sample in data_samples:
             self._count_last()
             z = sample["seg_logits"]["data"]
@@ -99,7 +101,7 @@ class DenseCalibrationMetric(BaseMetric):
 
 
 class _HeadLoss(losses.SCBCE):
-    """A loss with the interface that a decode head calls.
+    """A loss with the interface that a decode head of mmsegmentation calls.
 
     Args:
         loss_weight: factor of the loss.
@@ -113,7 +115,8 @@ class _HeadLoss(losses.SCBCE):
         super().__init__(**parameters)
         self.loss_weight = loss_weight
         self.loss_name = loss_name
-        self.index: tuple[Tensor, ...] = ()  # of the images of this step, set by `ASLPHook`
+        # For ASLP, (B,) which training images this step has, set by `ASLPHook`; empty for SCBCE.
+        self.index: tuple[Tensor, ...] = ()
 
     def forward(
         self,
@@ -156,8 +159,11 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
         super().__init__(images=images, **parameters)
 
     def start(self, images: int) -> None:
-        """Begin with a number of training images, or go on where a checkpoint has levels of as
-        many.
+        """Begin with one level for each of `images` training images, unless a checkpoint has set
+        the levels.
+
+        Raises:
+            UserError: the checkpoint has levels of another number of images.
         """
         if not len(self.alphas):
             self.method.start(images, {}, self.classes)
@@ -171,11 +177,11 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
 
 @HOOKS.register_module()
 class ASLPHook(Hook):
-    """Tells the losses `ASLP` of a model which training images a step has, and the accuracy after
-    each validation, which takes the place of an epoch's end.
+    """The hook that tells the losses `ASLP` of a model which training images a step has, and after
+    each validation the accuracy. A validation counts as the end of an epoch.
 
-    mmengine saves a checkpoint before it validates: a resumed run goes on with the accuracy of the
-    validation before.
+    mmengine saves a checkpoint before it validates, so a resumed run goes on with the accuracy of
+    the validation before the checkpoint.
 
     Args:
         prefix: of the `DenseCalibrationMetric` of the validation.
@@ -185,7 +191,7 @@ class ASLPHook(Hook):
         self.prefix = prefix
 
     def before_train(self, runner: Runner) -> None:
-        """Number the training images by their paths; levels of a checkpoint stay."""
+        """Number the training images by their paths, and tell the losses how many there are."""
         dataset = runner.train_dataloader.dataset
         paths = dict.fromkeys(dataset.get_data_info(k)["img_path"] for k in range(len(dataset)))
         self.index = {path: k for k, path in enumerate(paths)}
@@ -193,11 +199,13 @@ class ASLPHook(Hook):
             loss.start(len(paths))
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Tell the losses the numbers of the training images in the next step."""
         index = torch.tensor([self.index[sample.img_path] for sample in data_batch["data_samples"]])
         for loss in self._losses(runner):
             loss.index = (index,)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Tell the losses accuracy and gap of a validation; a UserError if it has no accuracy."""
         values = metrics or {}
         accuracy = values.get(f"{self.prefix}/accuracy")
         gap = values.get(f"{self.prefix}/gap")
@@ -211,5 +219,6 @@ class ASLPHook(Hook):
             loss.end_epoch(accuracy, gap)
 
     def _losses(self, runner: Runner) -> list[ASLPHeadLoss]:
+        """Return the losses `ASLP` in the decode heads of the model."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         return [module for module in model.modules() if isinstance(module, ASLPHeadLoss)]

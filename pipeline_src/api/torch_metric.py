@@ -34,6 +34,7 @@ class DenseCalibration(Metric):
     is_differentiable = False
     higher_is_better = None
     full_state_update = False
+    # The state: the arrays of `Histogram`, and two more that `__init__` explains.
     count: Tensor
     position: Tensor
     on_edge: Tensor
@@ -60,7 +61,7 @@ class DenseCalibration(Metric):
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         # `Histogram.top`: 1 for K classes.
         self.add_state("top", torch.tensor(0), dist_reduce_fx="max")
-        # By value whether it is the object in a batch (`object_mask`).
+        # For each value of a mask, 1 if it is the object in a batch (`object_mask`).
         self.add_state("objects", torch.zeros(256, dtype=torch.uint8), dist_reduce_fx="max")
 
     def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
@@ -88,7 +89,9 @@ class DenseCalibration(Metric):
             getattr(self, name).add_(of_batch.to(self.device))
 
     def _object_values(self) -> dict[int, str]:
-        """Return the values of objects in the batches so far, as of `object_mask`."""
+        """Return the values of objects in the batches so far, each with a text that names its
+        origin in messages (`object_mask`).
+        """
         values = torch.nonzero(self.objects).flatten().tolist()
         return dict.fromkeys(values, "an earlier batch")
 

@@ -62,8 +62,7 @@ def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
     Raises:
         UserError: there is no calibrator of this name.
     """
-    kind: type[Calibrator] = registered_class(PACKAGE, calibrator_entry(name, where))
-    return kind
+    return registered_class(PACKAGE, calibrator_entry(name, where))
 
 
 def read_calibrator(

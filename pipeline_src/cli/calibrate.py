@@ -25,7 +25,8 @@ from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
-LEGENDS = {  # words of the table -> what they mean
+# A word of the table of scores -> the line that explains it, printed where the word occurs.
+LEGENDS = {
     "NLL": CLAMP,
     "[": f"{BRACKETS}; paired for differences",
     "lower": "lower: this interval is below 0; for ECE, that of the squared error also",
@@ -92,7 +93,11 @@ def calibrate(
 
 
 def summary_text(result: dict[str, Any], out: Path) -> str:
-    """Return the text for the terminal: scores before and after, and where the files are."""
+    """Return the text for the terminal: scores before and after, and where the files are.
+
+    Args:
+        result: the content of scores.json (`maps.calibrate.calibrate_folder`).
+    """
     fitted = result["fitted_on"]
     lines = _choice(result["calibrators"]) if "calibrators" in result else []
     lines += [
@@ -122,7 +127,14 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
 
 
 def _choice(calibrators: dict[str, Any]) -> list[str]:
-    """Return the lines of the table of all calibrators, and of the rule that chooses one."""
+    """Return the lines of the table of all calibrators, and of the rule that chooses one.
+
+    A row has the differences of a calibrator from temperature scaling.
+
+    Args:
+        calibrators: name -> its scores and its outcome in the rule, as `maps.calibrate.choose`
+            returns them.
+    """
     columns = [METRICS[name].column for name in calibrators["temperature"]["scores"]]
     rows = [["minus temperature", *columns, "outcome"]]
     for calibrator, entry in calibrators.items():

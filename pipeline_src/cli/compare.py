@@ -32,9 +32,10 @@ from pipeline_src.text_tables import UNDEFINED, aligned
 if TYPE_CHECKING:
     from pipeline_src.publishing.compare import Comparison
 
-MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
-MOST_EXAMPLES = 5
+MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}  # verdict -> its sign in tables
+MOST_EXAMPLES = 5  # runs that one experiment lacks, by name
 FITTED = " (validation images, to which post-hoc methods were fitted)"
+# Direction of a change: 1 towards better values, -1 towards worse ones, 0 where neither is better.
 QUALITIES = {1: ", which is better", -1: ", which is worse", 0: ""}
 INTERVALS = (
     "In brackets: 95 % confidence intervals over images, paired by image. They speak of these two "
@@ -98,7 +99,12 @@ def compare(
 
 
 def _check_unused(options: Mapping[str, Any]) -> None:
-    """Raise a UserError if options of maps are given without maps."""
+    """Raise a UserError if an option that only folders of maps use has another value than its
+    default.
+
+    Args:
+        options: name of a parameter of `compare` -> its value.
+    """
     parameters = signature(compare).parameters
     given = [name for name, value in options.items() if value != parameters[name].default]
     if given:
@@ -113,8 +119,10 @@ def _check_unused(options: Mapping[str, Any]) -> None:
 
 
 def summary_text(comparison: Comparison) -> str:
-    """Return the main metrics of all methods, how many metrics differ, and possible reasons."""
-    cells = comparison.cells
+    """Return the text for the terminal: the differences of the main metrics of all methods, how
+    many metrics differ, and possible reasons.
+    """
+    cells = comparison.cells  # a difference for each dataset, protocol, method and metric
     lines = [f"A: {comparison.a.name}", f"B: {comparison.b.name}"]
     for side, runs in comparison.lacking.items():
         if runs:
@@ -136,7 +144,11 @@ def summary_text(comparison: Comparison) -> str:
 
 
 def _table(cells: Sequence[MetricDifference]) -> list[list[str]]:
-    """Return the main metrics of the cells, a row per method and a column per metric."""
+    """Return the table of differences on a dataset: a row per method, a column per main metric.
+
+    Args:
+        cells: the differences of all metrics on one dataset in one protocol.
+    """
     by_method: dict[str, dict[str, MetricDifference]] = {}
     for cell in cells:
         by_method.setdefault(cell.method, {})[cell.metric] = cell
@@ -149,7 +161,9 @@ def _table(cells: Sequence[MetricDifference]) -> list[list[str]]:
 
 
 def _text(cell: MetricDifference | None) -> str:
-    """Return the difference, with its interval if it has one and the numbers are not the same."""
+    """Return the cell of the table with the sign of the verdict (`MARKS`) and the difference, with
+    the interval if there is one and the numbers are not the same.
+    """
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
     difference = Difference.of(METRICS[cell.metric])
@@ -160,7 +174,9 @@ def _text(cell: MetricDifference | None) -> str:
 
 
 def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
-    """Return how many numbers got each verdict, and how many of them chance makes different."""
+    """Return the sentences that say how many numbers got each verdict, and how often equal numbers
+    are called different by chance.
+    """
     number = Counter(cell.verdict for cell in cells)
     counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
     text = f"All {len(cells)} numbers: {counts}."
@@ -173,7 +189,12 @@ def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
 
 
 def models_text(result: dict[str, Any], out: Path) -> str:
-    """Return a sentence for each metric of the unnormalized maps, warnings, and the files."""
+    """Return the text for the terminal: a line for each metric of the unnormalized maps, warnings,
+    and where the files are.
+
+    Args:
+        result: the content of comparison.json (`maps.compare.compare_judged`).
+    """
     lines = [
         *result["models"],
         f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins",
@@ -188,7 +209,12 @@ def models_text(result: dict[str, Any], out: Path) -> str:
 
 
 def _sentence(metric: Metric, score: dict[str, Any]) -> str:
-    """Return what is known about the difference of two models in a metric."""
+    """Return the line on the difference of two models in a metric: verdict, values, difference.
+
+    Args:
+        score: the values A and B, the `intervals`, and whether the value `changed` ("lower",
+            "higher" or empty), as `maps.compare.paired_scores` returns them.
+    """
     change = score["B"] - score["A"]
     verdict = "inconclusive"
     if not change:

@@ -35,6 +35,7 @@ def plan(experiment: ExperimentName = None) -> None:
 
     graph = experiment_graph(experiment)
     console = plain_console()
+    # The number of images of each dataset, where it is known before the run.
     sizes = planned.check_splits(graph)
     missing = planned.missing_jobs(graph)
     kinds = Counter(job.kind for job in graph.jobs.values())
@@ -74,11 +75,12 @@ def run_job(
 
     processes.end_with_owner()
     start_log(log)
-    if key == "overview":
+    if key == "overview":  # the one job of all experiments together
         run(overview_job(read()), "snakemake --cores all overview")
         return
     graph = chosen(experiment)
     job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
+    # Jobs of these kinds compute with networks, and reserve a GPU.
     if job.kind not in ("train", "fit", "evaluate", "gallery"):
         run(job, graph.command)
         return

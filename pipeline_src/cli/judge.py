@@ -27,6 +27,7 @@ from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
+# The metrics that the terminal shows, of those that the maps have; metrics.json has all.
 PRINTED = (
     "gap",
     "ece",
@@ -43,13 +44,15 @@ PRINTED = (
     "max_f",
     "weighted_f",
 )
-ANSWERS = {  # to the question whether the maps are calibrated
+# Verdict (`maps.judge.miscalibration`) -> the answer to the question whether maps are calibrated.
+ANSWERS = {
     "detected": "miscalibration detected, of about {amount} points: {side}confident on average",
     "not detected": "no miscalibration detected at this size: the ECE is at most {high} %",
     "inconclusive": "inconclusive: the ECE may be from {low} to {high} %; more images narrow this",
     "not tested": "not tested: --resamples 0 leaves out the intervals that would tell",
 }
-NEXT = {  # what a user does after each answer
+# Verdict -> what a user does next.
+NEXT = {
     "detected": "next: calibrate; --apply takes the maps to calibrate, here those of --pred\n"
     "  {command}",
     "not detected": "next: nothing to do",
@@ -57,10 +60,13 @@ NEXT = {  # what a user does after each answer
     "not tested": "next: leave out --resamples 0",
 }
 READING = "how to read a result: docs/reading-results.md"
+# Sign of the gap of confidence and accuracy, 0 where it is not significant -> the word before
+# "confident".
 SIDES = {1: "over", -1: "under", 0: "not shown to be over- or under"}
 BRACKETS = "in brackets: 95 % confidence intervals over {units}"
 CLAMP = "NLL: no probability is nearer to 0 or 1 than {clamps}"
-LEGENDS = {  # words of the table -> what they mean
+# A word of the printed table -> the line that explains it, printed where the word occurs.
+LEGENDS = {
     "floor": "floor: the ECE that a calibrated network would have on these images",
     "class-wise": "class-wise ECE: the mean over classes of the ECE of p_k, a hit being a pixel of "
     "class k",
@@ -155,11 +161,12 @@ def judge(
         skip_unpaired=skip_unpaired,
         diagrams=True,
     )
-    command = ["dense-calibration", "calibrate"]
+    # The command that calibrates these maps, which is printed as the next step.
     # Without objects a calibrator needs other maps, with masks.
-    command += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
-    command += ["--apply", str(pred), "--out", f"{out}-calibrated"]
-    command += ["--bins", str(bins)]
+    fitted_maps = str(pred if mask else "MAPS")
+    command = ["dense-calibration", "calibrate", "--pred", fitted_maps]
+    command += ["--mask", str(mask or "MASKS"), "--apply", str(pred)]
+    command += ["--out", f"{out}-calibrated", "--bins", str(bins)]
     if ignore is not None:
         command += ["--ignore", str(ignore)]
     if groups:
@@ -175,14 +182,16 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
     """Return the text for the terminal: the main numbers, warnings, and where the rest is.
 
     Args:
+        result: the content of metrics.json (`maps.judge.judge_folder`).
+        out: the folder of the results.
         command: the one that calibrates the maps.
     """
-    from pipeline_src.maps import classes, risk  # as above
+    from pipeline_src.maps import classes, risk  # import scipy; other commands do without
 
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
     names = [name for name in PRINTED if name in result["raw"]]
     columns = [["", *(METRICS[name].column for name in names)]]
-    for protocol in result["undefined"]:
+    for protocol in result["undefined"]:  # which has all protocols
         cells = [_cell(result, protocol, name) for name in names]
         columns.append([PROTOCOL_NAMES[protocol], *cells])
     table = aligned(list(zip(*columns, strict=True)))
@@ -210,12 +219,17 @@ def _cell(result: dict[str, Any], protocol: str, name: str) -> str:
 
 
 def answer(result: dict[str, Any]) -> str:
-    """Return the sentence on the calibration of the unnormalized maps."""
+    """Return the sentence that says whether the unnormalized maps are calibrated (`ANSWERS`).
+
+    Args:
+        result: the content of metrics.json.
+    """
     values = result["raw"]
     intervals = result["intervals"].get("raw", {})
     low, high = intervals.get("ece") or (0, 1)
-    gap = intervals.get("gap") or (0, 0)
+    gap = intervals.get("gap") or (0, 0)  # confidence limits; 0 shows no side
     number = METRICS["ece"].number
+    # The amount of a detected error is the ECE, or the gap where only that is significant.
     return ANSWERS[result["miscalibration"].get("raw", "not tested")].format(
         amount=number(values["ece"] if low > 0 else abs(values["gap"])),
         side=SIDES[int(gap[0] > 0) - int(gap[1] < 0)],
@@ -225,7 +239,14 @@ def answer(result: dict[str, Any]) -> str:
 
 
 def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -> list[str]:
-    """Return what explains a table: the legends of its words, groups of images, and warnings."""
+    """Return the lines that explain a table: legends of its words, groups of images, and warnings.
+
+    Args:
+        result: the content of metrics.json or scores.json.
+        table: the lines of the table.
+        legends: word -> the line that explains it, with {units} for "images" or "groups of images"
+            and {clamps} for the least probabilities whose logarithm is taken.
+    """
     text = "\n".join(table)
     units = "groups of images" if "groups" in result else "images"
     clamps = [f"1/{1 / clamp:.0f} ({kind} maps)" for kind, clamp in result["clamp"].items()]

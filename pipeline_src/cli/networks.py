@@ -68,7 +68,7 @@ def export(
     """
     if run is None:
         raise UserError("export needs --run", fix="--run EXPERIMENT/METHOD/seedN")
-    from pipeline_src.export import folder as step  # as above
+    from pipeline_src.export import folder as step  # imports torch
 
     start_log(log)
     step.export(run, out, half)

@@ -77,7 +77,12 @@ Groups = Annotated[
 
 
 def flag(*names: str, help: str) -> Any:
-    """Return an option that is given or not; without a metavar, help would show `<bool>`."""
+    """Return an option without a value, which is given or not.
+
+    Args:
+        names: as they are typed, such as "--yes" and "-y".
+        help: the text of --help, which would show `<bool>` as its value without an empty metavar.
+    """
     return typer.Option(*names, metavar="", help=help)
 
 
@@ -107,7 +112,9 @@ def plain_console() -> Console:
 
 
 def start_log(log: Path | None = None) -> None:
-    """Show messages on the terminal, and write them to a file.
+    """Show the messages of this package on the terminal, and also write them to the file `log`.
+
+    Of other packages, only warnings are shown.
 
     Raises:
         UserError: the file cannot be written.

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
 logger = logging.getLogger(__name__)
-SUMMARY = Path("summary")
-SUMMARIZED = ("ece", "accuracy", "brier")
+SUMMARY = Path("summary")  # the folder that `summarize` writes
+SUMMARIZED = ("ece", "accuracy", "brier")  # the metrics in it
 METRICS_FILE = "metrics.json"
 CLAIMS_FILE = "claims.json"
 
@@ -73,6 +73,7 @@ def _published_page(experiment: str) -> Path | None:
     folder = published.FOLDER / experiment
     facts = published.checked(folder, (METRICS_FILE, CLAIMS_FILE)).facts
     _print_summary(facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
+    # Some experiments are published with their page; `rebuild --report` writes that of others.
     for place in (folder, Path("results/published-rebuilt", experiment)):
         page = place / "report.html"
         if page.is_file():
@@ -81,7 +82,13 @@ def _published_page(experiment: str) -> Path | None:
 
 
 def _own_page(graph: ExperimentGraph) -> Path:
-    """Print the main numbers of an experiment that was run here, and return its page."""
+    """Print the main numbers of an experiment that was run here, and return its page.
+
+    If parameters, data or code changed since, a warning stands in the place of the numbers.
+
+    Raises:
+        UserError: there is no page, or the results are damaged.
+    """
     from pipeline_src.pipeline.runner import check_results
 
     job = graph.job("report")
@@ -103,7 +110,13 @@ def _own_page(graph: ExperimentGraph) -> Path:
 
 
 def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
-    """Print ECE and accuracy of all methods by dataset (unnormalized maps), and the verdicts."""
+    """Print ECE and accuracy of all methods by dataset (unnormalized maps), and the verdicts on
+    claims.
+
+    Args:
+        metrics_file: metrics.json, which the tables wrote.
+        claims_file: claims.json.
+    """
     from pipeline_src.claims.write import not_run
 
     typer.echo(
@@ -126,16 +139,21 @@ def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
 
 
 def _raw_metrics(file: Path) -> dict[str, Any]:
-    """Return method -> dataset -> metric -> values of unnormalized maps, from metrics.json."""
+    """Return method -> dataset -> metric -> its `mean` over seeds and more, of unnormalized maps,
+    from the file metrics.json.
+    """
     metrics: dict[str, Any] = json.loads(file.read_bytes())["metrics"]["raw"]
     return metrics
 
 
 def main_rows(facts: Facts, metrics: Mapping[str, Any]) -> list[list[str]]:
-    """Return ECE and accuracy, means over seeds in percent: rows are methods, columns datasets.
+    """Return a table of ECE and accuracy, means over seeds in percent, as printed text.
+
+    The first row has the headings: the datasets, whose role is named unless it is validation. Then
+    follows a row per method. A `*` marks the lowest ECE on a dataset.
 
     Args:
-        metrics: method -> dataset -> metric -> values.
+        metrics: method -> dataset -> metric -> its `mean`, and more.
     """
     number = METRICS["ece"].number
     columns = [["method", *facts.methods]]
@@ -168,6 +186,7 @@ def summarize(experiment: ExperimentName = None) -> None:
                 means[dataset] = {name: values[name]["mean"] for name in SUMMARIZED}
             write_json(folder / "metrics" / f"{method}.json", means)
         (folder / "reliability").mkdir()
+        # The numbers of the reliability diagrams of unnormalized maps, a file per dataset.
         for file in sorted(graph.job("figures").folder.glob("reliability-raw-*.csv")):
             name = file.name.removeprefix("reliability-raw-")
             shutil.copyfile(file, folder / "reliability" / name)

@@ -44,7 +44,7 @@ from pipeline_src.counting.sample import BLOCK, Sample
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
 
-# Pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache.
+# Pixels whose cells are computed at once and counted then: with the counts they fit the L1 cache.
 KEYS = 1 << 9
 SLAB = 1 << 20  # pixels of K classes whose scores are in memory at once
 Sums = Mapping[str, int]  # of an image, by column name (`counts.COLUMNS`)
@@ -107,7 +107,7 @@ class Accumulator:
 
         Args:
             clamp: the least probability whose logarithm is taken. Only integer maps use it, whose
-                steps are wider than CLAMP.
+                steps are wider than CLAMP; for other maps it is CLAMP.
 
         Raises:
             UserError: the id is taken, or the number of classes differs. Nothing was counted then.
@@ -170,7 +170,9 @@ class Accumulator:
         return {"raw": replace(top, classes=classes, confusion=self._confusion.copy())}
 
     def _copy_returned(self) -> None:
-        """Go on with copies of histograms that were returned as counts, which must not change."""
+        """Replace histograms that `counts` returned by copies, because what was returned must not
+        change.
+        """
         if self._returned:
             self._histograms = copy.deepcopy(self._histograms)
             self._passes = {}  # `counts` emptied their buffers; new passes add to the copies
@@ -196,7 +198,10 @@ class Accumulator:
         self._levels[name].append(levels.astype(np.uint32))
 
     def _add_floats(self, sample: Sample) -> None:
-        """Count a float map of one object in all protocols; min-max normalization is per map."""
+        """Count a float map of one object in all protocols.
+
+        Of the protocol `stretched`, f is normalized by the least and largest value of the map.
+        """
         probability, labels = sample.pixels
         f = np.ascontiguousarray(probability, np.float32)
         low, high = map(np.float32, sample.limits)
@@ -211,7 +216,11 @@ class Accumulator:
                 self._append_row(name, row, levels)
 
     def _add_integers(self, sample: Sample, clamp: float) -> None:
-        """Count an integer map of one object in all protocols."""
+        """Count an integer map of one object in all protocols, from the pixels by value and label.
+
+        A value v is the fraction v / 255 or v / 65535; in the protocol `stretched` it is
+        (v - low) / (high - low), from the least and the largest value of the map.
+        """
         v, labels = sample.pixels
         value, label, number = value_histogram(v, labels)
         low = int(value[0]) if v.size else 0
@@ -245,7 +254,10 @@ class Accumulator:
         return whole_map_measures(sample.probability, sample.target, weighted=self.weighted_f)
 
     def _add_classes(self, sample: Sample) -> None:
-        """Count a map of K classes; the buffers of one pass serve all histograms in turn."""
+        """Count a map of K classes: the top label and, where rows are kept, each class.
+
+        The buffers of one `FloatPass` serve all histograms in turn.
+        """
         if "top" not in self._passes:
             top = self._histograms["top"]
             self._passes["top"] = FloatPass(top, scores=True, images=self.images)
@@ -279,6 +291,11 @@ class Accumulator:
         Args:
             p: (K, n) float32, probabilities.
             labels: (n,) int64, class ids or `no_class`.
+            no_class: the label of pixels on which every class is wrong; None if there is none.
+
+        Yields:
+            the name of the histogram, scores, hits, sums. The score of a class is its probability,
+            and a hit is a pixel with its label.
         """
         has_class = np.ones(labels.shape, bool)
         if no_class is not None:
@@ -379,11 +396,12 @@ def score_sums(
 
 
 class FloatPass:
-    """Adds float32 maps to a histogram; `pending` buffers `held` pixels until `flush`.
+    """Adds float32 maps to a histogram; the array `pending` buffers `held` pixels until `flush`.
 
     A buffer is faster, because count and position of a pixel are one number in it
-    (`kernels.PIXEL`). The other arrays are work space, allocated once: `cell` to `logs` of a block,
-    and `single`, one pixel per value.
+    (`kernels.PIXEL`). The other arrays are work space, allocated once: `cell`, `rest` and `amount`
+    for `KEYS` pixels, `scaled`, `error` and `logs` for a block, and `single`, ones that say that
+    each value is one pixel.
 
     Args:
         histogram: whose arrays are added to.
@@ -430,8 +448,8 @@ class FloatPass:
             summed: whether to compute the sums of the image, which take most of the time.
 
         Returns:
-            the sums of the image, and its pixels by 8-bit level and label, (256, 2) int64: zeros
-            where they are not computed.
+            the sums of the image by column name, and its pixels by 8-bit level and label, (256, 2)
+            int64; both are zeros where they are not computed.
         """
         sums = np.zeros(2, object)
         scores = np.zeros(len(SCORE_SUMS), object)

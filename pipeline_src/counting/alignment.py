@@ -10,11 +10,12 @@ EPS = np.spacing(1)  # against 0 / 0, where the authors' programs have it
 def e_curve(levels: np.ndarray) -> np.ndarray:
     """Return the enhanced-alignment measure E at the thresholds floor(255 f) >= t, t = 0..255.
 
-    With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and
-    b likewise for the mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one
-    label, it counts 1 if it is right. The sum is divided by the number of pixels less 1, as the
-    authors do (Fan et al., IJCAI 2018). All pixels of one prediction and label have the same a and
-    b, so four numbers of pixels suffice.
+    Let p be the share of the predicted foreground in the pixels. Then a = 1 - p in the predicted
+    foreground and -p elsewhere, and b likewise with the foreground of the mask. A pixel counts
+    (1 + 2 a b / (a^2 + b^2))^2 / 4. If the mask has only one label, a pixel counts 1 if it is
+    right, else 0. The sum is divided by the number of pixels less 1, as the authors do (Fan et al.,
+    IJCAI 2018). All pixels of one prediction and label have the same a and b, so four numbers of
+    pixels suffice.
 
     Args:
         levels: (..., 256, 2) pixels per 8-bit level and label.

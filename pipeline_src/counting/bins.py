@@ -23,7 +23,7 @@ from pipeline_src.counting.counts import Histogram
 from pipeline_src.counting.levels import LEVELS, POSITION
 from pipeline_src.errors import UserError
 
-SHOWN_DIVISORS = 6  # that the message on an impossible number of bins names
+SHOWN_DIVISORS = 6  # numbers of bins that the error of an impossible number suggests
 
 
 class UndefinedMetricError(ValueError):
@@ -83,7 +83,7 @@ def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
         return positive(histogram, bins)
     levels = histogram.levels
     doubt = np.arange(len(histogram.count))
-    sums = np.zeros((4, levels), np.int64)  # `_add_pixels`
+    sums = np.zeros((4, levels), np.int64)  # as `_add_pixels` describes them
     predicted_and_right = histogram.count[:, 0, 0] + histogram.count[:, 1, 1]
     _add_pixels(
         sums,
@@ -185,9 +185,12 @@ def _add_pixels(
 
 
 def _joined(sums: np.ndarray, bins: int | None) -> Bins:
-    """Return the cells of `sums` (`_add_pixels`) joined to equally wide bins; None for the cells.
+    """Return `bins` equally wide bins of joined cells; with None for `bins`, the cells themselves.
 
     Sums stay integers until the end, so each is rounded once.
+
+    Args:
+        sums: (4, cells) as `_add_pixels` describes them.
     """
     if bins is not None:
         check_bins(bins, sums.shape[1])

@@ -36,18 +36,19 @@ COLUMNS = (
     "e_measure",
     "weighted_f",
 )
-ALWAYS = COLUMNS[:-1]  # columns that every file has; the last is left out where no image has it
+# Columns that every file of counts has. The last column is stored only if an image has its value.
+ALWAYS = COLUMNS[:-1]
 # Columns of errors and uncertainty, summed over the pixels of an image.
 SCORE_SUMS = ("absolute", "brier", "nll", "entropy")
 PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # all columns that are sums over the pixels of an image
-UNMEASURED = -1
-ARRAYS = ("count", "position", "on_edge", "surest")  # of `Histogram`
+UNMEASURED = -1  # in the place of a measure that is undefined or was not measured
+ARRAYS = ("count", "position", "on_edge", "surest")  # the fields of `Histogram` that are arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Pixels of all images by level of doubt (`levels`), of LEVELS or COARSE levels; H is half
-    their number.
+    """Pixels of all images by level of doubt, min(f, 1 - f), of LEVELS or COARSE levels
+    (`levels`); H is half their number, because doubt is at most 0.5.
 
     Attributes:
         count: (H + 1, 2, 2) int64, pixels by level, predicted class and label.
@@ -134,6 +135,7 @@ class ImageTable:
         return cls(ids=(), table=table, levels=np.empty((0, 256, 2), np.uint32))
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.ids)
 
     @property

@@ -106,12 +106,16 @@ def digests(folder: Path, kernel: str) -> str:
     return "".join(f"{sha256(file)}  {file.name}\n" for file in files)
 
 
-# A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions
-# begin at -levels // 2, since the rounding of scores may put a pixel that far below its level.
+# A cell of a buffer holds the number of its pixels, in units of PIXEL, and their summed positions
+# as one integer: one access to memory per pixel. Positions begin at -levels // 2, since the
+# rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-# Of few cells and of 8-bit values, used in turn: a pixel does not wait for the previous one.
+# Few cells, and 8-bit values, are counted in so many copies in turn: then the addition of a pixel
+# need not wait for that of the previous pixel to the same cell.
 COPIES = 4
+
+# Types of the kernels' arguments.
 
 BYTES = read_type(types.uint8)
 WORDS = read_type(types.uint16)
@@ -151,7 +155,8 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
     for start in range(0, f.size, cell.size):
         fb = f[start : start + cell.size]
         yb = y[start : start + cell.size]
-        for i in range(fb.size):  # several pixels at once, as nothing is looked up
+        # The compiler handles several pixels at once in this loop, because nothing is looked up.
+        for i in range(fb.size):
             p = fb[i]
             least = np.float32(abs(min(p, unity - p)))  # of -0.0, too
             doubt = np.float64(least if scores else unity - max(p, unity - p))

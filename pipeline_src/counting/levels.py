@@ -56,8 +56,8 @@ POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 # Probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else.
 CLAMP = 1e-7
-# Probabilities may be that far outside of [0, 1] by rounding, as after an interpolation, and are
-# clipped.
+# Probabilities may be so far outside of [0, 1] by rounding, as after an interpolation; they are
+# clipped then.
 SLACK = 1e-6
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-SMALL = 64  # class ids lie below; soft edges have values on both sides
+# Values of masks below this one are taken for class ids. Soft edges have values on both sides.
+SMALL = 64
 
 
 def foreground(values: np.ndarray, *, ones_are_objects: bool = True) -> np.ndarray:
@@ -27,8 +28,9 @@ def foreground(values: np.ndarray, *, ones_are_objects: bool = True) -> np.ndarr
 def object_unclear(values: Iterable[int]) -> bool:
     """Return whether the values of all masks together leave open which one is the object.
 
-    In a mask of 0 and 255, 255 is the object, unless other masks have objects of 1. Values from 2
-    to 127 as the largest are no known form; a small one below a larger one may be a class id.
+    The object is 1 in masks of 0 and 1, and 255 in masks of 0 and 255. It is unclear if the largest
+    value is from 2 to 127, as of class ids, or if there are two objects: besides the largest value
+    a small one, which may be a class id, or the 1 of other masks.
 
     Args:
         values: that occur in a mask, without ignored pixels.

@@ -69,7 +69,9 @@ class Sample:
 
     @cached_property
     def limits(self) -> tuple[float, float]:
-        """The smallest and largest probability that counts: (0, 0) without any, NaN if one is."""
+        """The smallest and largest probability of the pixels that count: (0, 0) without such a
+        pixel, NaN if a probability is NaN.
+        """
         values = self.pixels[0].reshape(-1)
         # In blocks, so that the second of the two passes finds them in the cache.
         blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]

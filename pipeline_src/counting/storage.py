@@ -31,7 +31,10 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
 Arrays = Mapping[str, np.ndarray]
-SLACK_OF_SUMS = 1e-8  # of the confidence of a pixel, by which two sums of it may differ
+# By so much per pixel the sum of confidences over the rows of images and that over the levels may
+# differ, because both are rounded.
+SLACK_OF_SUMS = 1e-8
+# What the header of every file says; a file with another value cannot be read.
 FORMAT = {
     "schema": 3,
     "kind": "counts",
@@ -99,7 +102,8 @@ def counts_from(arrays: Arrays) -> dict[str, Counts]:
     raise any exception.
     """
     ids = json.loads(arrays["ids"].tobytes())
-    counts = {}  # by the names of files: protocols, or `top` and the classes in their order
+    # By the first part of the arrays' names: a protocol, or `top`, `class0`, `class1`, ...
+    counts = {}
     for name in [name.removesuffix("_count") for name in arrays if name.endswith("_count")]:
         histogram = histogram_from(arrays, name, top=name == "top")
         counts[name] = Counts(histogram, _images_from(arrays, name, ids))
@@ -113,10 +117,19 @@ def counts_from(arrays: Arrays) -> dict[str, Counts]:
 
 
 def _images_from(arrays: Arrays, name: str, ids: list[str]) -> ImageTable:
-    """Return the rows of images in the counts `name`; a ValueError if they are not one per id."""
+    """Return the rows of images from the arrays of a file whose names begin with `name`.
+
+    Args:
+        name: a protocol, or `top` or `class<k>` of K classes (`counts.named_counts`).
+        ids: of the images.
+
+    Raises:
+        ValueError: there is not one row per id.
+    """
     table = arrays[f"{name}_table"]
     levels = arrays[f"{name}_image_levels"]
-    if table.shape[1] == len(ALWAYS):  # the last column is stored only where an image has it
+    # The last column is stored only if an image has its value.
+    if table.shape[1] == len(ALWAYS):
         table = np.pad(table, ((0, 0), (0, 1)), constant_values=UNMEASURED)
     if table.shape != (len(ids), len(COLUMNS)) or levels.shape != (len(ids), 256, 2):
         raise ValueError(f"rows of {name} are not those of {len(ids)} images")
@@ -124,8 +137,10 @@ def _images_from(arrays: Arrays, name: str, ids: list[str]) -> ImageTable:
 
 
 def histogram_arrays(histogram: Histogram, name: str) -> dict[str, np.ndarray]:
-    """Return the arrays to store, by names that begin with `name`: pixels of levels and cells that
-    have any.
+    """Return the arrays to store of a histogram, by names that begin with `name`.
+
+    Of each array of the histogram only the numbers that are not 0 are stored, as `<name>_<array>`,
+    and their positions in the flat array as `<name>_<array>_at`.
     """
     arrays: dict[str, np.ndarray] = {}
     for array in _stored(len(histogram.surest) > 0):
@@ -144,7 +159,7 @@ def histogram_from(arrays: Arrays, name: str, top: bool) -> Histogram:
         name: with which the names of its arrays begin.
         top: whether it counts the top label of K classes.
     """
-    known = f"{name}_surest" in arrays
+    known = f"{name}_surest" in arrays  # some published files do not hold it
     histogram = Histogram.empty(top=top)
     if not known:
         histogram = replace(histogram, surest=UNKNOWN)
@@ -155,7 +170,9 @@ def histogram_from(arrays: Arrays, name: str, top: bool) -> Histogram:
 
 
 def _stored(surest_known: bool) -> tuple[str, ...]:
-    """Return the arrays of a histogram that a file holds: all, or all but `surest`, the last."""
+    """Return the names of the arrays of a histogram that a file holds: all, or, if `surest` is not
+    known, all but this last one.
+    """
     return ARRAYS if surest_known else ARRAYS[:3]
 
 
@@ -171,9 +188,9 @@ def equal_counts(left: Mapping[str, Counts], right: Mapping[str, Counts]) -> boo
 def check_sums(counts: Counts) -> None:
     """Raise a ValueError if sums over the rows of images are not those of the pixels by level.
 
-    Both are stored. `correct` must be equal, `confidence` nearly: published counts
-    (`publishing.compact`) round the confidences of pixels to whole levels, whose errors add up like
-    a random walk.
+    Both are stored, so a difference shows damage. The numbers of correct pixels must be equal. The
+    sums of confidences must be nearly equal: published counts (`publishing.compact`) round the
+    confidence of each pixel to a whole level, and the sum of n such errors grows with sqrt(n).
     """
     pixels = top_label(counts.histogram, 1)
     hits = int(pixels.hits[0])

@@ -16,9 +16,9 @@ MEASURES = ("s_measure", "e_measure")
 # Takes as long as all other counts of an image together, so it is measured on request.
 WEIGHTED = "weighted_f"
 RADIUS = 3  # of the Gaussian window of weighted F, in pixels
-SIGMA = 5
+SIGMA = 5  # standard deviation of this window, in pixels
 HALF_WAY = 5  # distance in pixels from the foreground at which an error weighs 1.5
-THRESHOLDS = 256
+THRESHOLDS = 256  # of the E-measure: t / 255, t = 0 .. 255
 
 
 def whole_map_measures(

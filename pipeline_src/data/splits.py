@@ -143,8 +143,7 @@ class _Assignment:
             sets.merge(stem, first.setdefault(digests[stem], stem))
             if self.entry.draws_groups:
                 sets.merge(stem, first.setdefault(("group", self.groups[stem]), stem))
-        subsets: list[set[str]] = sets.subsets()
-        return subsets
+        return list(sets.subsets())
 
     def _listed(self, name: str, split: Split) -> list[str]:
         """Return the stems of a split's name lists that have a usable sample, in list order.

@@ -197,8 +197,7 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
     """
     text = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
     template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True)
-    rendered: str = template.render(config=config, record=record)
-    return rendered
+    return str(template.render(config=config, record=record))
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:

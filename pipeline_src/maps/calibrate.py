@@ -92,7 +92,8 @@ def calibrate_folder(
             then.
     """
     check_bins(bins)
-    _check_method(method, resamples)
+    if method != ALL:
+        calibrator_class(method, "--method")  # an unknown name is an error
     _check_output(out, inputs=(pred, mask, apply, test_mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
@@ -100,7 +101,7 @@ def calibrate_folder(
     units = groups_of([pair.stem for pair in pairs], groups)
     units_of_scored = groups_of([pair.stem for pair in scored], groups)
     if method == ALL:
-        _check_number(len(pairs), units)
+        _check_choice(len(pairs), units, resamples)
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
@@ -135,6 +136,7 @@ def calibrate_folder(
             run_before = _measured(before, units_of_scored, bins, resamples)
             run_after = _measured(after, units_of_scored, bins, resamples)
         else:
+            before = fit_counts
             run_before = measured[BASELINE]
             run_after = measured[method]
         record = Record.of(calibrator, pixels)
@@ -146,7 +148,7 @@ def calibrate_folder(
             "scored_images": len(scored),
             "applied_images": len(applied),
             "bins": bins,
-            "clamp": before.clamps if test_mask else fit_counts.clamps,
+            "clamp": before.clamps,
         }
         if groups:
             result["groups"] = groups_note(units_of_scored)
@@ -165,14 +167,6 @@ def calibrate_folder(
 # The checks of the options
 
 
-def _check_method(method: str, resamples: int) -> None:
-    """Raise a UserError for an unknown calibrator, or a choice of one without intervals."""
-    if method != ALL:
-        calibrator_class(method, "--method")
-    elif not resamples:
-        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
-
-
 def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
     """Raise a UserError if `out` cannot be written, or has files that `calibrate` did not write."""
     foreign = []
@@ -181,12 +175,16 @@ def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
     outputs.check_output(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=foreign)
 
 
-def _check_number(images: int, units: np.ndarray | None) -> None:
-    """Raise a UserError if there are too few images to choose a calibrator, or groups of them.
+def _check_choice(images: int, units: np.ndarray | None, resamples: int) -> None:
+    """Raise a UserError if a calibrator cannot be chosen: without resamples, or with too few images
+    or groups of them.
 
     Args:
+        images: their number.
         units: (N,) the group of each image, from 0; None where images are independent.
     """
+    if not resamples:
+        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
     number = images if units is None else int(units.max()) + 1
     if number < FEW_GROUPS:
         raise UserError(

@@ -438,7 +438,7 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     every_pixel = np.broadcast_to(False, array.shape[-axes:])
     probability = checked(array, every_pixel, str(path)).probability
     # Of a volume of two classes the second one is the object.
-    if form.volumes and not form.classes and probability.ndim == 4 and len(probability) == 2:
+    if not form.classes and probability.ndim == 4 and len(probability) == 2:
         probability = probability[1]
         if logits is not None:
             logits = logits[1] - logits[0]

@@ -51,8 +51,8 @@ def draw_gallery(
     from pipeline_src.figures import gallery, style  # matplotlib
 
     predictions = []
-    miscalibration = np.abs(per_image(raw)["gap"])  # (N,), abs(mean confidence - accuracy)
-    for place, rank in gallery.choose(miscalibration).items():
+    # Images are chosen by abs(mean confidence - accuracy).
+    for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
         pair = pairs[place]
         sample = read_pair(pair, form).sample
         # The gallery knows one label of pixels that do not count, maps of K classes use K.

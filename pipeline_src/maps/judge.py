@@ -133,11 +133,10 @@ def judge_folder(
         save(counts, new / "counts.npz", provenance)
         _write_images(new / "images.csv", counts, bins)
         if diagrams:
-            source = mask.parts[-2:] if mask else ("none",)
+            source = f"masks: {'/'.join(mask.parts[-2:]) if mask else 'none'}"
             _draw(result, counts, bands, source, new)
             if classes:
-                line = f"masks: {'/'.join(source)}"
-                draw_worst(raw, result, class_bands, line, new / "reliability-classes")
+                draw_worst(raw, result, class_bands, source, new / "reliability-classes")
         if gallery or images:
             draw_gallery(pairs, raw, form=form, pictures=pictures, name=name, out=new)
         write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -246,7 +245,7 @@ def _draw(
     result: Mapping[str, Any],
     counts: Mapping[str, Counts],
     bands: Mapping[str, np.ndarray | None],
-    source: tuple[str, ...],
+    source: str,
     folder: Path,
 ) -> None:
     """Draw the reliability diagram of each protocol as reliability-<protocol>.svg, .pdf and .png.
@@ -256,7 +255,7 @@ def _draw(
     Args:
         result: the content of metrics.json.
         bands: protocol -> error bars (`accuracy_band`); none without resamples.
-        source: the last parts of the path of the masks.
+        source: the line that names the masks.
         folder: in which the files are written.
     """
     from pipeline_src.figures import style  # matplotlib
@@ -279,7 +278,7 @@ def _draw(
         if "classes" in result:
             shown = f"top label of {result['n_classes']} classes"
         lines = [
-            f"masks: {'/'.join(source)}",
+            source,
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
             f"{shown} · {result['bins']} bins{over}",
             " · ".join(errors),

@@ -150,8 +150,8 @@ def controlled(
         result["joint"] = True
     if over_groups:
         result["over"] = "groups"
-    result |= {"level": level, "threshold": None, "promised": None, "spread": None}
-    result["delivered"] = None
+    result["level"] = level
+    result |= dict.fromkeys(("threshold", "promised", "spread", "delivered"))
     if level is None:
         label = "pixels of the object or class" if bound.risk == "fnr" else "other pixels"
         needed = bound.fewest_images  # more where the risk is not 0

@@ -1,8 +1,9 @@
 """The pixels of each image in cells of a score, from its pixels by 8-bit level and label.
 
-Finer than 8 bits, the pixels of such a group take the distribution that all images together have
-there: for 8-bit maps every number is exact, for float maps a sum over all images is exact and a sum
-over some of them is exact to second order.
+The pixels of an image with one 8-bit level and label are a group. Within a group, scores are
+distributed over cells as those of all images together are there. So for 8-bit maps every number is
+exact; for float maps a sum over all images is exact, and a sum over some of them is exact to second
+order.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pipeline_src.counting.bins import Bins
 from pipeline_src.counting.counts import Counts, upper_edge
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION
 
+# The scores of pixels.
 TOP = "confidence"  # of the predicted class
 POSITIVE = "probability"  # of the positive class
 CLASSES = "probability of each class"
@@ -26,7 +28,8 @@ Columns = Callable[[slice], np.ndarray]
 
 
 def image_cells(counts: Counts, score: str, cells: int | np.ndarray) -> Columns:
-    """Return a function of a slice of images: their pixels, hits and scores by cell, (n, 3 C).
+    """Return a function that takes a slice of n images, and returns their pixels, hits and summed
+    scores by cell, (n, 3 C).
 
     Args:
         score: TOP or POSITIVE.
@@ -34,7 +37,7 @@ def image_cells(counts: Counts, score: str, cells: int | np.ndarray) -> Columns:
             to.
     """
     per_pixel = pixel_cells(counts, score, cells)
-    # An image's pixels by 8-bit level and label, each spread over cells as those of all images are.
+    # The 512 groups of an image, each spread over cells as the pixels of all images are.
     return lambda images: counts.images.levels[images].reshape(-1, 512) @ per_pixel
 
 
@@ -51,6 +54,7 @@ def pixel_cells(counts: Counts, score: str, cells: int | np.ndarray) -> np.ndarr
     in each of C cells, then its share of hits there, then its summed score there.
 
     Args:
+        score: TOP or POSITIVE.
         cells: the number of equally wide cells, or (LEVELS,) the cell that each level is joined to,
             from 0.
     """

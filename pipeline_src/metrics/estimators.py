@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline_src.counting.bins import Bins
 
-BISECTIONS = 30  # for the width of smooth ECE
+BISECTIONS = 30  # of [0, 1] in search of the width of smooth ECE
 
 
 def ece(bins: Bins) -> np.ndarray:
@@ -119,15 +119,15 @@ def sweep_groups(row: Bins) -> int:
         return most
     groups = 1
     while groups < most:
-        # Several numbers of groups at once, since a call costs more: a growing number, and as the
-        # arrays are (tried, groups), not more than 2^16 entries.
+        # Several numbers of groups are tried at once, because each call of numpy takes time: more
+        # and more, as long as the arrays (tried, groups) have at most 2^16 entries.
         tried = min(most - groups, groups + 15, max(1, (1 << 16) // groups))
         number = groups + 1 + np.arange(tried)[:, None]
         cut = np.arange(groups + tried + 1)
         # Hits of each group. Hits rise linearly within a cell, whose pixels are tied. Rows of fewer
         # groups end in repeated cuts, which are not compared.
         gained = np.diff(np.interp(np.minimum(cut, number) * (n / number), rank, hits), axis=1)
-        # Ties spread over groups differ by rounding only.
+        # A fall counts if it is more than the rounding of ties that are spread over groups.
         falls = ((np.diff(gained, axis=1) < -1e-12 * n) & (cut[2:] <= number)).any(axis=1)
         if falls.any():
             return groups + int(falls.argmax())

@@ -25,7 +25,7 @@ from pipeline_src.metrics import estimators
 from pipeline_src.metrics.cells import TOP, Columns, as_bins
 from pipeline_src.metrics.inputs import Arguments, Binned, Input, unit
 
-BETA2 = 0.3  # of F
+BETA2 = 0.3  # weight of precision in F (`f_curve`)
 # (counts, number of bins) -> function of a slice of images: their numbers (n, C).
 Values = Callable[[Counts, int], Columns]
 

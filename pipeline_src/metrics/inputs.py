@@ -21,8 +21,9 @@ from pipeline_src.counting.levels import LEVELS, SPLIT, UNIT, further_cells
 from pipeline_src.metrics.cells import POSITIVE, TOP, Columns, as_bins, image_cells
 
 Arguments = tuple[Any, ...]  # of a metric: `Bins` or arrays
-EQUAL = 204  # equally wide cells of `Ordered`
-FEW = 250  # resamples of the inputs with many columns, which cost ten times as much as the others
+EQUAL = 204  # number of equally wide cells of `Ordered`
+# Number of resamples of inputs with many columns, which take ten times as long as the others.
+FEW = 250
 
 
 class Input:
@@ -127,8 +128,8 @@ class PixelMeans(Input):
 
 
 def unit(column: str) -> int:
-    """Return in how many units a column of the rows per image counts 1: 1 for whole pixels, `UNIT`
-    for sums of scores.
+    """Return the number by which a column of the rows per image is divided: 1 for numbers of
+    pixels, `UNIT` for sums of scores, which are stored in 1 / UNIT.
     """
     return 1 if column == "correct" else UNIT
 
@@ -240,8 +241,8 @@ class Ordered(Input):
     to the exact one.
 
     Args:
-        cells: joined to so many equally wide cells; None for all levels.
-        groups: whether the metric is also given the number of bins.
+        cells: number of equally wide cells to which levels are joined; None for all levels.
+        groups: whether the metric forms groups of pixels: it also gets their number, `bins`.
     """
 
     family = "ordered"
@@ -302,7 +303,7 @@ def _cell_of_level() -> np.ndarray:
     """Return the cell of `Ranked` to which each level of confidence belongs, (LEVELS,), both
     ascending.
     """
-    starts = [0]  # first levels of doubt of the cells, and `LEVELS`
+    starts = [0]  # the first level of doubt of each cell, and at last `LEVELS`
     while starts[-1] < LEVELS:
         width = min(max(1, starts[-1] // 12), LEVELS // 100)
         starts.append(min(starts[-1] + width, LEVELS))
@@ -354,7 +355,7 @@ def _with_image_confidence(counts: Counts, columns: Columns, bins: int) -> Colum
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
         exact = confidences[images, None]
         difference = exact / UNIT - confidence
-        # No more than the rounding of each pixel's confidence in the row: 8-bit maps stay exact.
+        # A difference that rounding of the row explains is none, so 8-bit maps stay exact.
         rounding = np.abs(difference) <= pixels / UNIT
         known = np.where(rounding | (exact == UNMEASURED), 0, difference)
         return np.asarray(known / np.maximum(pixels, 1))

@@ -12,11 +12,13 @@ import numpy as np
 from pipeline_src.metrics.inputs import Input
 from pipeline_src.text_tables import UNDEFINED
 
+# The direction of better values of a quantity.
 LOW = -1
 NEITHER = 0
 HIGH = 1
 Function = Callable[..., np.ndarray]  # arguments as an `Input` provides them -> values (...)
-FRACTION = (0, 1)  # ranges
+# Ranges of quantities.
+FRACTION = (0, 1)
 SIGNED = (-1, 1)
 NOT_NEGATIVE = (0, math.inf)
 
@@ -45,7 +47,7 @@ class Quantity:
 
     @property
     def column(self) -> str:
-        """Heading of a column."""
+        """The heading of a column in a table."""
         return self.heading or self.title + " %" * (self.factor == 100)
 
     def text(
@@ -56,8 +58,13 @@ class Quantity:
         high: float = math.nan,
         mark: str = "",
     ) -> str:
-        """Return `mean` as printed text, then spread over seeds and interval where they are known,
-        that is, not NaN. `mark` follows the mean: a unit, or a sign for the best value.
+        """Return a number as printed text, such as "2.00 % ± 0.10 [1.81, 2.19]".
+
+        Args:
+            mean: over seeds; a dash stands for NaN.
+            spread: the standard deviation over seeds; left out if it is NaN.
+            low, high: the confidence limits; left out if they are NaN.
+            mark: follows the mean: a unit, or a sign for the best value.
         """
         if math.isnan(mean):
             return UNDEFINED
@@ -69,11 +76,13 @@ class Quantity:
     def number(self, value: float) -> str:
         """Return `value` as printed text; a zero has no sign."""
         text = f"{self.factor * value:,.{self.digits}f}".replace("-", "−")
-        return text if text.strip("−0.,") else text.lstrip("−")  # nothing but zeros is left
+        # A text of nothing but zeros has no sign.
+        return text if text.strip("−0.,") else text.lstrip("−")
 
     def signed(self, value: float) -> str:
-        """Return a difference as signed text, with one digit more than values unless in percentage
-        points, which have enough digits.
+        """Return a difference as text with a sign.
+
+        It has one digit more than values, except in percentage points, which have enough digits.
         """
         if math.isnan(value):
             return UNDEFINED
@@ -179,5 +188,5 @@ def squared(title: str, input: Input, function: Function, definition: str, **mor
 
 
 def same(mean: np.ndarray) -> np.ndarray:
-    """Return the value unchanged: the function of a metric that is its input."""
+    """Return the value unchanged: the function of a metric whose input already is its value."""
     return mean

@@ -44,7 +44,7 @@ from pipeline_src.metrics.metric import (
     squared,
 )
 
-# Metrics that decide differences of others.
+# Names of metrics by which differences of calibration errors are decided (`Metric.decided_by`).
 SQUARED = "squared_error"
 OVER = "squared_overconfidence"
 SQUARED_CLASSES = "classwise_squared_error"
@@ -54,7 +54,8 @@ FEW_IMAGES = "its variance needs two images, or two groups of them"
 NO_FOREGROUND = "no image has foreground"
 NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
-SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
+# The main metrics, which are shown where there is room for a few.
+SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")
 
 BINS = Binned(TOP)
 NOISE = BinNoise(TOP)
@@ -356,11 +357,10 @@ METRICS = MappingProxyType(
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """Return one metric of counts, computed from all pixels; raises `UndefinedMetricError` where it
-    does not exist.
+    """Return one metric of counts, computed from all pixels.
 
     Args:
-        name: of `METRICS`.
+        name: a key of `METRICS`.
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
     """
     return _value(METRICS[name], counts, lambda source: source.exact(counts, bins))

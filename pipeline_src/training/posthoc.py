@@ -98,8 +98,7 @@ class Calibrated(PostHoc):
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
         """Return the class of the method's calibrator, which is imported only here (scipy)."""
-        kind: type[Calibrator] = registered_class("pipeline_src.calibrators", cls.calibrator_entry)
-        return kind
+        return registered_class("pipeline_src.calibrators", cls.calibrator_entry)
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment

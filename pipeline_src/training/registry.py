@@ -65,8 +65,7 @@ def method_class(name: str) -> type[MethodEntry]:
     """Return the class of a method, which is imported only when it is asked for."""
     if name in CALIBRATORS:
         return calibrated_method(name)
-    method: type[MethodEntry] = registered_class(PACKAGE, METHODS[name])
-    return method
+    return registered_class(PACKAGE, METHODS[name])
 
 
 @cache
