@@ -37,12 +37,14 @@ from pipeline_src.training.models import modules
 from pipeline_src.training.registry import choose
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
-WARM = 3  # steps that are not timed
+WARM = 3  # steps before the timed ones
 ORIGINAL = (300, 400)  # size of an image in evaluation
 
 
 class Task(NamedTuple):
-    """What is measured: `train` or `evaluate`, of a size, on a device."""
+    """What is measured: `work` is train or evaluate, of `batch` images of `size` pixels a side, by
+    matrix `products` or PyTorch's resizing, and by averages of all weights `at_once` or one by one.
+    """
 
     work: str
     products: bool
@@ -61,7 +63,7 @@ class Result(NamedTuple):
 
 
 def settings(task: Task) -> Experiment:
-    """Return the settings of `paper` with those of a task."""
+    """Return the settings of the experiment `paper` with device, size and batch of a task."""
     _, paper = resolve(read(PARAMS), "paper")
     training = paper.training.model_copy(update={"device": task.device, "batch_size": task.batch})
     return paper.model_copy(update={"image_size": task.size, "training": training})
@@ -83,7 +85,7 @@ def averaged_one_by_one(model: DenseClassifier, steps: float) -> AveragedModel:
 
 
 def measure(task: Task) -> Result:
-    """Return the speed and memory of a task; changes this process."""
+    """Return the speed and memory of a task. It may change how this process resizes maps."""
     if not task.products:
         pixels.resized = interpolated
         modules.resized = interpolated
@@ -141,7 +143,7 @@ def evaluation_step(task: Task, experiment: Experiment, model: DenseClassifier) 
 
 
 def table(size: int, batch: int, steps: int, device: str) -> str:
-    """Return the table."""
+    """Return the table in Markdown: a row for each way of resizing and of averaging."""
     lines = [
         "| resized by | averages | training, images a second | MiB "
         "| evaluation, images a second | MiB |",

@@ -22,7 +22,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 FOLDER = Path(__file__).parents[1] / "results/published"
-HALF, POSITION, UNIT, SCALE = 33_150, 1 << 24, 1 << 30, 1 << 16  # levels, and units of sums
+# Levels of doubt up to 0.5, and units of: positions in a level, sums of scores, predicted scores.
+HALF, POSITION, UNIT, SCALE = 33_150, 1 << 24, 1 << 30, 1 << 16
 LEVELS, BINS = 2 * HALF, 10
 COLUMNS = ("height", "width", "pixels", "correct", "constant")
 COLUMNS += ("confidence", "mae", "brier", "nll", "entropy", "s_measure", "e_measure")
@@ -75,7 +76,9 @@ def middle_scores():
 
 
 def decoded(run, shared):
-    """Return name -> columns of the images, and histogram, of all counts of a run."""
+    """Return name -> (columns of the images, histogram) of all counts of a run; `shared` holds what
+    its dataset's runs share. pipeline_src/publishing/counts_file.py describes the stored arrays.
+    """
     found, starts, unit, raw = {}, run["starts"], run["unit"], (0, 0)
     for name in [key for key in ("raw", "stretched", "top") if f"{key}_units" in run]:
         part = {key[len(name) + 1 :]: run[key] for key in run if key.startswith(f"{name}_")}
@@ -110,7 +113,7 @@ def decoded(run, shared):
 
 
 def bin_metrics(grid, top):
-    """Return errors in bins of a histogram; `top`: its scores are those of the top class of K."""
+    """Return the errors in bins of a histogram, whose scores are those of the `top` class or f."""
     count, position = grid.reshape(2, HALF + 1, 2, 2)
     level = np.arange(HALF + 1)
     doubt = (count * level[:, None, None] + position / POSITION) / LEVELS

@@ -3,7 +3,7 @@ Markdown.
 
     python benchmarks/released_program.py --photos DUTS-TR/Image --maps U2Net/ECSSD --masks ECSSD/GT
 
-The released program is written anew here from its description, in float64. Photographs: all that
+The released program is rewritten here from its description, in float64. Photographs: all that
 --photos holds, taken for ones of 400 px on the longer side, as those of DUTS-TR are; the square has
 384 px then, or as much of the given size. Maps: 8 bit, stretched one by one and rounded, as the
 released test program saves them. Data sets with soft masks are rare outside of the original
@@ -30,7 +30,7 @@ from pipeline_src.training.batches import augment
 from pipeline_src.training.pixels import CLAMP
 
 SHOWN = {"max F": "max_f", "mean F": "mean_f", "E": "e_measure"}
-LONGER, SIDE, BORDER = 400, 384, 30
+LONGER, SIDE, BORDER = 400, 384, 30  # pixels: longer side, network's side, most that a crop cuts
 # Of the levels 0..255, the lowest that reaches each threshold k/254: all but level 1.
 THRESHOLDS = -(-255 * np.arange(255) // 254)
 
@@ -42,7 +42,7 @@ def clamp() -> None:
 
 
 class Draw:
-    """Stands for the generator of `augment`: it only cuts these shares off width and height."""
+    """A generator for `augment` that draws no change but a crop of given shares of both sides."""
 
     def __init__(self, cut: np.ndarray):
         self.cut = cut
@@ -59,12 +59,12 @@ def filtered(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def contrast(image: np.ndarray) -> float:
-    """Mean difference of neighbours."""
+    """Return the mean absolute difference of neighboring pixels."""
     return float(np.mean([np.abs(np.diff(image.astype(int), axis=axis)).mean() for axis in (0, 1)]))
 
 
 def photographs(folder: Path) -> None:
-    """Resizing of photographs, and what a crop takes off their sides."""
+    """Print how resizing and cropping of photographs differ, and what a crop takes off."""
     rng = np.random.default_rng(0)
     settings = Augmentation(flip=0, rotate_probability=0)
     resized, trained, sharp, cut = [], [], [], []
@@ -96,7 +96,7 @@ def photographs(folder: Path) -> None:
 
 
 def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
-    """F and E at each threshold of a map (H, W) of levels and a mask (H, W) in [0, 1]."""
+    """Return F and E at each threshold, of a map (H, W) of levels and a mask (H, W) in [0, 1]."""
     n, foreground = soft.size, soft.sum()
 
     def above(weights: np.ndarray | None) -> np.ndarray:
@@ -117,7 +117,7 @@ def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Of the released program, on pairs of `released`."""
+    """Return the metrics of the released program on pairs of a map and a mask."""
     f, e = (
         np.mean(rows, axis=0) for rows in zip(*[released(*pair) for pair in pairs], strict=True)
     )
@@ -139,7 +139,7 @@ def stretched(level: np.ndarray) -> np.ndarray:
 
 
 def maps(folder: Path, masks: Path) -> None:
-    """Accuracy metrics of both programs on the same maps."""
+    """Print a table of the accuracy metrics of both programs on the same maps."""
     whole, halved = [], []
     for pair in pair_files(folder, masks):
         level = decode_mask(pair.map.read_bytes())

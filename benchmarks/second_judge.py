@@ -22,7 +22,7 @@ def binned(values, score, bins=BINS):
 
 
 def squares(scores, hits):
-    """Return n_k (or 1), E_k = score less hits, V_k, and the ECE by image, for arrays by image."""
+    """Return by bin max(n_k, 1), E_k = scores - hits and E_k's variance, and the ECE by image."""
     count = np.array([binned(None, s) for s in scores])
     excess = np.array([binned(s.astype(float) - h, s) for s, h in zip(scores, hits, strict=True)])
     n, e = count.sum(axis=0), excess.sum(axis=0)

@@ -33,7 +33,7 @@ Run = Callable[[], object]
 
 @cache
 def maps() -> tuple[Maps, Maps]:
-    """20 maps and masks of 300 x 400 pixels."""
+    """Return 20 maps and masks of 300 x 400 pixels."""
     return read_maps([])
 
 
@@ -77,7 +77,7 @@ def count_by_torch() -> None:
 
 
 def count_fully(arrays: tuple[Maps, Maps]) -> None:
-    """All counts of both protocols, with a row per image."""
+    """Count all that evaluations count: both protocols, with a row per image."""
     from pipeline_src.counting.accumulate import Accumulator
     from pipeline_src.counting.sample import checked
 
@@ -89,7 +89,7 @@ def count_fully(arrays: tuple[Maps, Maps]) -> None:
 
 @cache
 def files() -> tuple[Path, Path]:
-    """Folders of 8-bit maps and masks."""
+    """Return the folders of 8-bit maps and masks, after writing them."""
     import cv2
 
     folder = Path(tempfile.mkdtemp())
@@ -118,7 +118,7 @@ def judge() -> None:
 
 @cache
 def snakemake_folder() -> str:
-    """A folder with a Snakefile of one rule whose output exists."""
+    """Return a folder with a Snakefile of one rule whose output exists."""
     folder = tempfile.mkdtemp()
     (Path(folder) / "Snakefile").write_text(
         'rule all:\n    output: "done"\n    shell: "touch done"\n'
@@ -133,7 +133,7 @@ def command(*words: str, folder: str | None = None) -> None:
 
 
 class Row(NamedTuple):
-    """Ours and another program, and by what their times are divided."""
+    """Two programs that are compared, the unit of their times, and the aim for their ratio."""
 
     title: str
     ours: Run
@@ -143,7 +143,7 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """The rows of the table. Ratios are other / ours."""
+    """Return the rows of the table, whose ratios are other / ours."""
     ece = {
         name: partial(PACKAGES[name]().ece, *maps()) for name in ("ours", "torchmetrics", "netcal")
     }
@@ -184,18 +184,17 @@ def rows() -> list[Row]:
 
 
 def seconds(run: Run) -> float:
-    """Seconds of the processor, of this process and its children."""
+    """Return the processor's seconds for `run`, in this process and its children."""
     start = os.times()
     begun = time.process_time()
     run()
     own, end = time.process_time() - begun, os.times()
-    return (
-        own + end.children_user - start.children_user + end.children_system - start.children_system
-    )
+    children = end.children_user + end.children_system
+    return own + children - start.children_user - start.children_system
 
 
 def line(row: Row, rounds: int) -> str:
-    """A line of the table, measured."""
+    """Return the line of a row, which is measured in so many rounds."""
     try:
         row.other()
     except ImportError as error:

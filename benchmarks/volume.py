@@ -41,6 +41,7 @@ def write(folder: Path) -> None:
 
 
 def judge(folder: Path) -> None:
+    """Evaluate the maps in a folder that `write` wrote, without resamples."""
     from pipeline_src.maps.judge import judge_folder
 
     judge_folder(folder / "maps", folder / "masks", "net", folder / "judged", resamples=0)

@@ -1,7 +1,7 @@
-"""Where does an ECE decide edges otherwise than its definition? `python check.py my_module:my_ece`
+"""Test an implementation of ECE on values at bin edges: `python check.py my_module:my_ece`
 
-`my_ece(probability, label, bins)` is given arrays as its users have them, and returns a number.
-README.md says more.
+`my_ece(probability, label, bins)` gets arrays as its users have them, and returns a number. The
+cases and right answers are in cases.json; README.md explains them.
 """
 
 import importlib
@@ -16,24 +16,25 @@ CASES = json.loads(Path(__file__).with_name("cases.json").read_text(encoding="ut
 
 
 def arrays(case):
-    """Probabilities (N,), or (N, K) of K classes, in the case's type, and labels (N,) int64."""
+    """Return the probabilities of a case, (N,) or (N, K) of K classes, and its labels (N,) int64.
+
+    Probabilities are integers (8 or 16 bit), or floats that cases.json has as hexadecimal text.
+    """
+    is_float = not case["type"].startswith("uint")
 
     def number(value):
-        return (
-            list(map(number, value))
-            if isinstance(value, list)
-            else value
-            if whole
-            else float.fromhex(value)
-        )
+        """Return a number of cases.json, or the numbers in a list."""
+        if isinstance(value, list):
+            return [number(item) for item in value]
+        return float.fromhex(value) if is_float else value
 
-    whole = case["type"].startswith("uint")
-    values, labels = np.array(number(case["values"]), case["type"]), np.array(case["labels"])
-    return (np.repeat(of, case.get("times", 1), axis=0) for of in (values, labels))
+    values = np.array(number(case["values"]), case["type"])
+    times = case.get("times", 1)  # how often each pixel occurs
+    return np.repeat(values, times, axis=0), np.repeat(np.array(case["labels"]), times, axis=0)
 
 
 def wrong(ece):
-    """(case, answer, what `ece` gives) of each case that it misses by over 1e-6 or fails on."""
+    """Yield (case, answer, value or error of `ece`) for cases that it misses by more than 1e-6."""
     for case in CASES:
         answer = float(Fraction(case["answer"]))
         try:
@@ -45,7 +46,7 @@ def wrong(ece):
 
 
 def named(words):
-    """The function that the command line names; without one, the program ends with its usage."""
+    """Return the function that the command line names; without one, end with the usage."""
     try:
         (word,) = words
         module, name = word.split(":")

@@ -25,9 +25,9 @@ from pipeline_src.publishing.published import FOLDER, Publication, published_cou
 
 PAGE = Path(__file__).with_suffix(".txt")
 EXPERIMENT = "new_seeds"
-OTHER = "temperature"
-REPETITIONS = 20_000
-SEEDS = (6, 9, 12)
+OTHER = "temperature"  # the method that is subtracted in all differences
+REPETITIONS = 20_000  # simulated experiments of each hypothesis
+SEEDS = (6, 9, 12)  # numbers of seeds
 DUTS = ("DUTS-held-out", "DUTS-unseen")
 LOWER = (-math.inf, 0.0)
 # Method -> its hypotheses: dataset, metric, and the range in which the interval has to lie.
@@ -62,11 +62,11 @@ def results(out: Path) -> Results:
 
 
 def power(effect: Estimate, inside: tuple[float, float], seeds: int, level: float) -> float:
-    """Return the share of simulated experiments whose interval lies inside a range.
+    """Return the share of simulated experiments whose interval of a `level` lies `inside` a range.
 
     Args:
-        effect: the published difference.
-        level: of the interval.
+        effect: the published difference, with its spread over seeds and its errors over images.
+        seeds: the number of seeds of each simulated experiment.
     """
     rng = np.random.default_rng(0)
     published = len(effect.by_seed)
@@ -82,7 +82,7 @@ def power(effect: Estimate, inside: tuple[float, float], seeds: int, level: floa
 
 
 def table(found: Results, method: str) -> list[str]:
-    """Return the lines of an arm: its hypotheses with their power by number of seeds."""
+    """Return the lines of a method: its hypotheses (`ARMS`) with their power by number of seeds."""
     hypotheses = ARMS[method]
     level = LEVEL ** (1 / len(hypotheses))
     lines = [

@@ -39,6 +39,7 @@ METHODS = {
 # Bins on [0.5, 1]: no confidence of the top label lies below.
 BINS, RESAMPLES, SEEDS = 5, 200, (3, 5, 9)
 POINT = 0.01  # the difference whose detection is measured
+# Of *joint*: seed sd / image error, correlation of comparisons, number of comparisons.
 RATIOS, CORRELATIONS, COMPARISONS = (0.5, 2.0, 6.0), (0.0, 0.9), (8,)
 
 
@@ -89,7 +90,7 @@ class Population:
 
     @classmethod
     def read(cls, part: str) -> Population:
-        """Of a data set that all experiments of `METHODS` share."""
+        """Return the population of a dataset that all experiments of `METHODS` share."""
         runs = [
             (name, method, seed)
             for name, of in METHODS.items()
@@ -107,7 +108,9 @@ class Population:
         return cls(count, excess - gaps * count, score)
 
     def network(self, number: int, images: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-        """(n, 3 BINS) pixels, hits, confidence of images by a network of these gaps (BINS,)."""
+        """Return pixels, hits and summed confidence, (n, 3 BINS), of images by a network whose mean
+        confidence exceeds its accuracy by `gaps` (BINS,); its noise is that of a published network.
+        """
         count, score = self.count[number, images], self.score[number, images]
         return np.concatenate(
             [count, score - self.excess[number, images] - gaps * count, score], axis=1
@@ -115,7 +118,7 @@ class Population:
 
 
 def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
-    """(N, 3, BINS) pixels, hits and summed confidence of every image."""
+    """Return pixels, hits and summed confidence of every image, (N, 3, BINS)."""
     publication = published.Publication.read(folder)
     counts = published.published_counts(publication, folder, part)[method, seed]()["raw"]
     columns = METRICS["ece"].input.columns(counts, 2 * BINS)
@@ -123,7 +126,9 @@ def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
 
 
 def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.ndarray:
-    """(BINS,) gaps of a network with the mean gap `error`; `share` (BINS,) of the pixels."""
+    """Return the gaps by bin, (BINS,), whose mean over pixels is `error`; `share` (BINS,) is the
+    share of pixels by bin. The `second` method of a case may be underconfident or uneven.
+    """
     shape = (share > 0).astype(float)
     if second and case.uneven:
         shape = np.where(np.arange(BINS) == BINS - 1, 1 / share[-1], 0.0)
@@ -131,7 +136,9 @@ def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.nda
 
 
 def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measurement:
-    """ECE and its square of S networks (n, 3 BINS), on resamples of the images, `times` (R, n)."""
+    """Return ECE and its square of S networks (n, 3 BINS), and on R resamples of the images, which
+    draw each image `times` (R, n).
+    """
     columns = np.stack([METRICS["ece"].input.terms(table) for table in networks])
     whole = columns.sum(axis=1)
     resampled = np.tensordot(times, columns, axes=(1, 1)).transpose(1, 0, 2)
@@ -147,7 +154,7 @@ def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measuremen
 
 
 def first_seeds(measured: Measurement, number: int) -> Measurement:
-    """The first seeds of a measurement."""
+    """Return a measurement of its first seeds only."""
     points, values = (
         {name: rows[:number] for name, rows in of.items()}
         for of in (measured.points, measured.values)
@@ -156,7 +163,9 @@ def first_seeds(measured: Measurement, number: int) -> Measurement:
 
 
 def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
-    """Whether methods are called different: by their interval, and if the square has to agree."""
+    """Return whether methods are called different by the interval of ECE, and whether they are if
+    the interval of the squared error has to agree.
+    """
     terms = ((first, 1.0), (second, -1.0))
     own, square = estimate("ece", *terms), estimate(SQUARED, *terms)
     assert own and square
@@ -170,8 +179,8 @@ def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
 def decisions(
     case: Case, population: Population, repetitions: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """(len(SEEDS), 4) shares: equal methods called different by the own interval and with the
-    squared error; one point more found by either.
+    """Return shares of repetitions, (len(SEEDS), 4): in which equal methods are called different,
+    by ECE's own interval and with the squared error; in which a point more is found, by either.
     """
     counts = np.zeros((len(SEEDS), 4))
     number = population.count.shape[1]
@@ -197,8 +206,8 @@ def decisions(
 def together(
     seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator
 ) -> list[bool]:
-    """Whether one of a `number` of comparisons of equal methods is called different: each by its
-    own 95 % interval, by Sidak's bound, by the joint level.
+    """Return whether one of a `number` of comparisons of equal methods is called different, for
+    intervals of three levels: 95 %, Sidak's bound, the joint level.
     """
 
     def correlated(size: int) -> np.ndarray:
@@ -220,8 +229,8 @@ def together(
 
 
 def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
-    """The level of each of K intervals by the largest abs(t) over images, `resampled` (K, R), and
-    seeds, (K, S).
+    """Return the level at which K intervals hold jointly, by the largest abs(t) over images,
+    `resampled` (K, R), and seeds, `by_seed` (K, S).
 
     Means over seeds and their errors are simulated without an effect. Their correlation over the
     comparisons is that of the seeds, shrunk by 4 / (S - 1).
@@ -250,7 +259,7 @@ def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
 def decision_rows(
     repetitions: int, cases: Sequence[Case] = CASES, seed: int = 0
 ) -> Iterator[list[str]]:
-    """Rows of the table of decisions."""
+    """Yield the rows of the table of decisions, one per case and number of seeds."""
     rng, population = np.random.default_rng(seed), Population.read("DUTS-held-out")
     for case in cases:
         for seeds, shares in zip(SEEDS, decisions(case, population, repetitions, rng), strict=True):
@@ -258,12 +267,12 @@ def decision_rows(
 
 
 def repeated_rows(repetitions: int) -> Iterator[list[str]]:
-    """The same of the case nearest to the limit: other draws, four times the repetitions."""
+    """Return the rows of the third case, nearest to 5 %, with four times the repetitions."""
     return decision_rows(4 * repetitions, CASES[2:3], seed=1)
 
 
 def joint_rows(repetitions: int) -> Iterator[list[str]]:
-    """Rows of the table of joint intervals."""
+    """Yield the rows of the table of joint intervals."""
     for place in product(SEEDS, COMPARISONS, RATIOS, CORRELATIONS):
         yield joint_row(repetitions, *place)
 
@@ -271,7 +280,7 @@ def joint_rows(repetitions: int) -> Iterator[list[str]]:
 def joint_row(
     repetitions: int, seeds: int, number: int, ratio: float, correlation: float
 ) -> list[str]:
-    """The row of one case, with random numbers of its own."""
+    """Return one row of the table of joint intervals, with random numbers of its own."""
     rng = np.random.default_rng([seeds, number, int(10 * ratio), int(10 * correlation)])
     counts = np.sum(
         [together(seeds, ratio, correlation, number, rng) for _ in range(repetitions)], axis=0
@@ -305,7 +314,7 @@ TABLES = {
 
 
 def main(repetitions: int, names: Sequence[str]) -> None:
-    """Print tables, and keep their rows beside the page."""
+    """Print the tables of these names, or all, and write them into the page."""
     for name in names or TABLES:
         rows, heads = TABLES[name]
         lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
@@ -317,7 +326,7 @@ def main(repetitions: int, names: Sequence[str]) -> None:
 
 
 def write(name: str, lines: Sequence[str]) -> None:
-    """Put a table into the page, between its two comments."""
+    """Write a table into the page, between the two comments that mark its place."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(f"<!-- table: {name} -->\n")
     _, _, after = rest.partition("<!-- end of table -->")

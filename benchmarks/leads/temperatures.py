@@ -42,8 +42,8 @@ class Counted:
     """The counts of a network on a data set.
 
     Attributes:
-        probability: (L,) mean probability of the positive class of each cell with pixels.
-        pixels: (L, 2) pixels of it by label.
+        probability: (L,) mean probability of the positive class in each cell with pixels.
+        pixels: (L, 2) pixels of each cell by label.
         images: (N, 256, 2) pixels of each image by 8-bit level and label.
     """
 
@@ -54,7 +54,7 @@ class Counted:
 
 @cache
 def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
-    """The published counts of a run on a data set."""
+    """Return the published counts of a run on a dataset."""
     folder = published.FOLDER / experiment
     publication = published.Publication.read(folder)
     counts = published.published_counts(publication, folder, part)[method, seed]()["raw"]
@@ -69,12 +69,12 @@ def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
 
 
 def scaled(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities with their logits divided by a temperature."""
+    """Return probabilities with their logits divided by a temperature."""
     return expit(logit(np.clip(probability, CLAMP, 1 - CLAMP)) / temperature)
 
 
 def fitted(cells: Counted) -> float:
-    """The temperature of the highest likelihood."""
+    """Return the temperature of the highest likelihood of the labels."""
 
     def nll(log_temperature: float) -> float:
         probability = np.clip(scaled(cells.probability, np.exp(log_temperature)), CLAMP, 1 - CLAMP)
@@ -86,7 +86,7 @@ def fitted(cells: Counted) -> float:
 
 
 def binned(probability: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(..., BINS + 2) excess of confidence by bin, squared error, pixels; of pixels (..., L, 2)."""
+    """Return sums (..., BINS + 2) of pixels (..., L, 2): excess by bin, squared error, pixels."""
     labels = np.arange(2)
     confidence = np.maximum(probability, 1 - probability)
     hits = (probability[:, None] >= 0.5) == labels
@@ -99,7 +99,7 @@ def binned(probability: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """ECE and Brier score (...) of sums (..., BINS + 2)."""
+    """Return ECE and Brier score (...) of the sums (..., BINS + 2) that `binned` returns."""
     return {
         "ece": np.abs(sums[..., :BINS]).sum(axis=-1) / sums[..., -1],
         "brier": sums[..., -2] / sums[..., -1],
@@ -109,7 +109,7 @@ def metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
 def measurement(
     method: tuple[str, str], part: str, temperatures: Mapping[int, float]
 ) -> Measurement:
-    """ECE and Brier score of a method with a temperature per seed, on resamples of the images."""
+    """Return ECE and Brier score of a method with a temperature per seed, also on resamples."""
     points: dict[str, list[float]] = {"ece": [], "brier": []}
     values: dict[str, list[np.ndarray]] = {"ece": [], "brier": []}
     for seed, temperature in temperatures.items():
@@ -126,7 +126,7 @@ def measurement(
 
 
 def _level_means(cells: Counted) -> np.ndarray:
-    """(256,) mean probability of each 8-bit level."""
+    """Return the mean probability of each 8-bit level, (256,); its middle if it has no pixels."""
     level = np.minimum(255 * cells.probability, 255).astype(int)
     pixels = cells.pixels.sum(axis=1)
     total = np.bincount(level, pixels, 256)
@@ -135,8 +135,8 @@ def _level_means(cells: Counted) -> np.ndarray:
 
 
 def rows(fit_on: str) -> Iterator[list[str]]:
-    """Each soft-label method minus the baseline, both with temperatures fitted on `fit_on`, where
-    that is a data set; on the set itself where it is `itself`.
+    """Yield a row per metric and method of `SOFT`: its difference from the baseline. Temperatures
+    are fitted on the dataset `fit_on`, or on each dataset of a column where that is "itself".
     """
     for metric in ("ece", "brier"):
         for method in SOFT:
@@ -158,7 +158,7 @@ def rows(fit_on: str) -> Iterator[list[str]]:
 
 
 def shift_rows() -> Iterator[list[str]]:
-    """The temperature of each method on validation images, and how many times that on each set."""
+    """Yield each method's temperature on validation images, and how many times that on each set."""
     for method in (BASELINE, *SOFT):
         base = [fitted(counted(*method, seed, "val")) for seed in SEEDS]
         ratios = [
@@ -176,7 +176,7 @@ def shift_rows() -> Iterator[list[str]]:
 
 
 def table(heads: list[str], lines: Iterator[list[str]]) -> str:
-    """A Markdown table, printed as it grows."""
+    """Return a Markdown table, whose rows are printed as they are computed."""
     texts = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for line in lines:
         texts.append(f"| {' | '.join(line)} |")

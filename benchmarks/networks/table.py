@@ -61,7 +61,7 @@ class Data:
     `cache`.
 
     Attributes:
-        images: of each set, predicted by IS-Net.
+        images: the most images of each set that IS-Net predicts.
     """
 
     def __init__(self, folder: Path, cache: Path, images: int):
@@ -99,7 +99,7 @@ class Data:
                         archive.extractall(cache / parent / tar.stem, filter="data")
 
     def pairs(self, network: str, name: str) -> list[Pair]:
-        """The maps of a network on a set, with their masks."""
+        """Return the maps of a network on a set, with their masks."""
         archive, stems = self.sets[name]
         maps, masks = self.cache / "maps" / network, self.cache / "sets" / archive / "GT"
         if network == "u2net":
@@ -114,7 +114,7 @@ class Data:
     def resampled(
         self, network: str, name: str, calibrator: Calibrator | None = None
     ) -> Measurement:
-        """The shown metrics of a network on a set, calibrated or not, exactly and on resamples."""
+        """Return the metrics `SHOWN` of a network on a set, calibrated or not, and on resamples."""
         pairs = self.pairs(network, name)
         calibrators = {pair.stem: calibrator for pair in pairs} if calibrator else None
         counted = count_folder(pairs, Form(), calibrators=calibrators)
@@ -123,7 +123,7 @@ class Data:
 
 
 def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
-    """A network of `PACKAGE`: its file is the concatenation of the chunks in resources.json."""
+    """Return a network of `PACKAGE`; resources.json lists the parts of its file."""
     dist = cache / "package/dist"
     if not dist.exists():
         packed = subprocess.run(
@@ -139,7 +139,7 @@ def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
 
 
 def predict(session: onnxruntime.InferenceSession, image: Image.Image) -> np.ndarray:
-    """The probability of the object, (H, W) float32: the first output, resized to the image."""
+    """Return the probability of the object, (H, W): the first output, resized to the image."""
     x = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
     x = ((x - 128) / 256).transpose(2, 0, 1)[None]
     probability = session.run([session.get_outputs()[0].name], {"input": x})[0][0, 0]
@@ -149,7 +149,7 @@ def predict(session: onnxruntime.InferenceSession, image: Image.Image) -> np.nda
 
 
 def predict_missing(data: Data) -> None:
-    """Write the missing maps, an image of each set in turn."""
+    """Write the maps that the cache lacks, an image of each set in turn."""
     sessions = {name: load_network(name, data.cache) for name in ("medium", "small")}
     pairs = {
         (key, name): data.pairs(key, name) for key in sessions for name in (FIT[key], *TEST[key])
@@ -172,7 +172,7 @@ def predict_missing(data: Data) -> None:
 
 
 def scores(data: Data, network: str) -> Iterator[list[str]]:
-    """A row of each test set and calibrator (none, or fitted to the images of `FIT`)."""
+    """Yield a row per test set and calibrator (none, or fitted to the images of `FIT`)."""
     _, pixels = counts_and_pixels(data.pairs(network, FIT[network]), Form())
     calibrators = [fitted(calibrator_class(name), pixels) for name in CALIBRATORS]
     for name in TEST[network]:
@@ -193,7 +193,7 @@ def scores(data: Data, network: str) -> Iterator[list[str]]:
 
 
 def effects(data: Data) -> Iterator[list[str]]:
-    """Claim C1 for the networks, and the effect of 8-bit weights, paired by image."""
+    """Yield rows on claim C1 (ECE is higher out of distribution), and on the effect of 8 bits."""
     compared = [
         (f"C1, {TITLES[network]}: {name} − ECSSD", (network, name), (network, "ECSSD"), ["ece"])
         for network, name in (("u2net", "DTD"), ("medium", "DTD"), ("medium", "Brodatz"))
@@ -211,7 +211,7 @@ def effects(data: Data) -> Iterator[list[str]]:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     return (
         "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)) + "\n"
     )

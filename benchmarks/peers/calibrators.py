@@ -33,7 +33,8 @@ SHOWN = ["ece", "classwise_ece", "nll", "brier"]
 DECIDING = ["squared_error", "classwise_squared_error"]
 
 
-def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
+def fiducio(name):
+    """Return a fitted calibrator of Fiducio; of two classes it gets 0 and the log odds."""
     planes = np.eye(K) if K else np.array([[0.0, 1.0]])
     model = get_calibrator_class(name)(optimizer="lbfgs", max_iter=400).fit(
         pixels.z @ planes, pixels.labels
@@ -42,6 +43,7 @@ def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
 
 
 def measured(apply):
+    """Return the metrics of the tested maps after a calibrator, also on resamples."""
     accumulator = Accumulator(K or 2)
     for pair in tested:
         sample = read_pair(pair, FORM).sample
@@ -53,6 +55,7 @@ def measured(apply):
 
 
 def cell(run, metric):
+    """Return a metric; with its difference from the best of our calibrators, which is bold."""
     best = min(
         (runs[name] for name in CALIBRATORS if name in runs), key=lambda own: own.points[metric][0]
     )

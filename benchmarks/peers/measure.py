@@ -27,7 +27,7 @@ LARGEST = 16.0  # logits of probabilities 0 and 1
 
 
 def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The first 20 maps, (H, W) float32, and masks, uint8 of 0 and 1."""
+    """Return the first `IMAGES` maps, (H, W) float32, and their masks, uint8 of 0 and 1."""
     if folders:
         from PIL import Image
 
@@ -43,7 +43,7 @@ def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 confidence of the predicted class and whether it is correct, of (N,) or (N, K)."""
+    """Return the top label's confidence, float32, and whether it is correct, of (N,) or (N, K)."""
     if p.ndim == 2:
         return p.max(1), (p.argmax(1) == y).astype(np.int64)
     f = probabilities(p)
@@ -51,7 +51,7 @@ def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def probabilities(p: np.ndarray) -> np.ndarray:
-    """Float32 of floats or of 8-bit and 16-bit integers."""
+    """Return probabilities as float32; integers are fractions of their type's largest value."""
     if p.dtype.kind == "u":
         return p / np.float32(np.iinfo(p.dtype).max)
     return p.astype(np.float32, copy=False)
@@ -60,20 +60,17 @@ def probabilities(p: np.ndarray) -> np.ndarray:
 class Package:
     """What a package computes; None where it has no such function."""
 
-    brier: Callable[[np.ndarray, np.ndarray], float] | None = (
-        None  # of probabilities and labels, (N,)
-    )
-    temperature: Callable[[np.ndarray, np.ndarray], float] | None = (
-        None  # of logits and labels, (N,)
-    )
+    # Of probabilities, and of logits, with labels, (N,) each.
+    brier: Callable[[np.ndarray, np.ndarray], float] | None = None
+    temperature: Callable[[np.ndarray, np.ndarray], float] | None = None
 
     def ece(self, maps: list[np.ndarray], masks: list[np.ndarray]) -> float:
-        """ECE of all pixels."""
+        """Return the ECE of all pixels of some maps."""
         f, y = (np.concatenate([array.ravel() for array in arrays]) for arrays in (maps, masks))
         return self.ece_of_pixels(f, y, BINS)
 
     def ece_of_pixels(self, p: np.ndarray, y: np.ndarray, bins: int) -> float:
-        """ECE of probabilities (N,) or (N, K)."""
+        """Return the ECE of pixels with probabilities (N,), or (N, K) of K classes."""
         return float(self.ece_of_pairs(*pairs(p, y), bins))
 
     def ece_of_pairs(self, confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
@@ -171,9 +168,8 @@ class Monai(Package):
         import torch
         from monai.metrics import CalibrationErrorMetric
 
-        metric = CalibrationErrorMetric(
-            bins
-        )  # one image of one channel, or it would average the errors of images
+        # One image of one channel, or it would average the errors of images.
+        metric = CalibrationErrorMetric(bins)
         metric(torch.from_numpy(confidence)[None, None], torch.from_numpy(correct)[None, None])
         return metric.aggregate()
 
@@ -258,13 +254,13 @@ PACKAGES = {
 
 
 def two_classes(p: np.ndarray) -> np.ndarray:
-    """Probabilities of two or K classes, (N, 2) or (N, K), from (N,) or (N, K)."""
+    """Return probabilities of two or K classes, (N, 2) or (N, K), from (N,) or (N, K)."""
     f = probabilities(p)
     return np.stack([1 - f, f], axis=1) if f.ndim == 1 else f
 
 
 def measured(name: str, folders: list[str]) -> dict[str, float | str | None]:
-    """Numbers of one package, by row of the table."""
+    """Return the numbers of one package, by row of the table (`table.MEASURED`)."""
     package = PACKAGES[name]()
     maps, masks = read_maps(folders)
     pixels = sum(f.size for f in maps)

@@ -18,11 +18,8 @@ import yaml
 
 HERE = Path(__file__).parent
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-SAME = {
-    "ece": 1e-6,
-    "brier": 1e-6,
-    "temperature": 1e-3,
-}  # relative differences from ours that count as equal
+# Relative differences from ours that count as equal.
+SAME = {"ece": 1e-6, "brier": 1e-6, "temperature": 1e-3}
 MEASURED = {
     "version": "Version",
     "ece": "ECE, 10 bins",
@@ -36,7 +33,7 @@ MEASURED = {
 
 
 def measure(package: str, python: str, folders: list[str]) -> dict | str:
-    """Numbers of a package, or the last line of its error."""
+    """Return the numbers of a package (`measure.measured`), or the last line of its error."""
     command = [python, str(HERE / "measure.py"), package, *folders]
     environment = os.environ | THREADS | {"PYTHONPATH": str(HERE.parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -45,7 +42,7 @@ def measure(package: str, python: str, folders: list[str]) -> dict | str:
 
 
 def cell(row: str, numbers: dict | str, ours: dict) -> str:
-    """A measured cell; values that differ from ours are bold."""
+    """Return a measured cell of the table; values that differ from ours are bold."""
     if isinstance(numbers, str):
         return "not measured"
     if row in SAME:

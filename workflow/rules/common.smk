@@ -1,8 +1,9 @@
-# All logic of the rules. The path of a result contains its fingerprint, so a result is current if its path exists
-# (docs/workflow.md). A job's manifest is the last file that it writes.
+# What all rules share: the jobs of the experiment, the input and output files of a rule, and what Snakemake prints. The
+# path of a result contains its fingerprint, so a result is current if its path exists (docs/workflow.md). A job's manifest
+# is the last file that it writes.
 #
-# On a cluster each job parses these files again on its node (docs/cluster.md). There only its own fingerprint is computed,
-# with those of its inputs.
+# On a cluster, each job parses these files again on its node (docs/cluster.md). There only the job's fingerprint and those
+# of its inputs are computed.
 
 import logging
 import os
@@ -27,19 +28,20 @@ from pipeline_src.pipeline.runner import reset_future_times, show
 from pipeline_src.pipeline.steps.overview import overview_job
 from pipeline_src.processes import OWNER
 
-PLANS = workflow.is_main_process  # otherwise this is one job, whose command names its rule (--allowed-rules)
-LOCK = FileLock(".snakemake/dense-calibration.lock")  # of the project; it ends with this process
-os.environ[OWNER] = str(os.getpid())  # the jobs end with this process
+PLANS = workflow.is_main_process  # whether this process plans all jobs; otherwise it runs one of them
+# Only one Snakemake runs in a project at a time. The lock ends with this process.
+LOCK = FileLock(".snakemake/dense-calibration.lock")
+os.environ[OWNER] = str(os.getpid())  # jobs watch this process, and end when it ends
 
 
 def stop(message):
-    """End this process with one message. Snakemake would print the lines of this file behind it."""
+    """End this process with one message. After an exception, Snakemake would also print lines of this file."""
     print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(1)
 
 
-def refused(action):
-    """The result of a function; a UserError ends this process."""
+def result_or_stop(action):
+    """Return the result of the function `action`. If it raises a UserError, end this process with its message."""
     try:
         with naming_files():
             return action()
@@ -48,7 +50,7 @@ def refused(action):
 
 
 def experiment_jobs():
-    """The jobs of the experiment that `--config` names."""
+    """Return the jobs of the experiment that `--config` names, or else of the one that params.yaml picks."""
     for key in config.keys() - {"experiment"}:
         raise UserError(
             f"--config {key}: no such key",
@@ -58,7 +60,7 @@ def experiment_jobs():
     return chosen(str(config["experiment"]) if config.get("experiment") else None)
 
 
-GRAPH = refused(experiment_jobs)
+GRAPH = result_or_stop(experiment_jobs)
 EXPERIMENT = GRAPH.name
 TRAINING = GRAPH.settings.training
 SPLITS = list(GRAPH.facts.splits)  # that are evaluated
@@ -79,16 +81,21 @@ wildcard_constraints:
 
 @cache
 def job_of(fingerprint):
-    """The job of a fingerprint."""
-    return refused(lambda: GRAPH.find(fingerprint))
+    """Return the job that has a fingerprint."""
+    return result_or_stop(lambda: GRAPH.find(fingerprint))
 
 
 def made(kind, *patterns):
-    """An input function: files of the results of a kind that a job needs. `{split}` is the split that it analyses."""
+    """Return an input function of a rule: it returns files of those inputs of the rule's job that are of one kind.
+
+    `kind` is the kind of the inputs, such as "train". `patterns` are names of their files, with wildcards; {split} stands
+    for the split that the job analyses. Times of files do not count (`ancient`), because paths contain fingerprints.
+    """
 
     def files(wildcards):
         job = job_of(wildcards.fingerprint)
-        if job.key in MADE:  # removed inputs are recomputed without it
+        # A job that has a result asks for no input: otherwise Snakemake would run it again after a removed input.
+        if job.key in MADE:
             return []
         names = [pattern.format(split=job.parameters.get("split")) for pattern in patterns]
         found = []
@@ -101,22 +108,23 @@ def made(kind, *patterns):
 
 
 def result(kind, *names):
-    """Files of the result of a job: their paths without its fingerprint."""
+    """Return paths of files of a result, in which `{fingerprint}` is a wildcard of the rule."""
     return [f"{STORE}/{kind}/{{fingerprint}}/{name}" for name in names]
 
 
 def manifest(job):
-    """The file that a job writes last."""
+    """Return the file that a job writes last."""
     return f"{STORE}/{job.key}/{NAME}"
 
 
 def manifests(*kinds):
-    """An input function: the manifests of all jobs of some kinds."""
+    """Return an input function of a target: it returns the manifests of all jobs of some kinds."""
     return lambda wildcards: [manifest(job) for job in GRAPH.of_kinds(*kinds)]
 
 
 # What the rules of all jobs share
 
+# Parameters of a rule, which `RUN_JOB` and messages use.
 JOB = {
     "key": lambda wildcards: job_of(wildcards.fingerprint).key,
     "name": lambda wildcards: job_of(wildcards.fingerprint).name,
@@ -129,7 +137,7 @@ CORES = TRAINING.threads + TRAINING.workers
 
 
 def request(gpu=0, mem_mb=4000, runtime=240):
-    """The resources of a rule. `runtime` is in minutes, and generous; each retry requests more memory."""
+    """Return a rule's resources on a cluster. `runtime` is in minutes, and generous; each retry requests more memory."""
     return {
         "gpu": gpu,
         "nodes": 1,
@@ -139,36 +147,38 @@ def request(gpu=0, mem_mb=4000, runtime=240):
 
 
 def show_results():
-    """Show the results in the view, and prepare them for Snakemake's planning."""
-    (STORE / "fit").mkdir(parents=True, exist_ok=True)  # DVC versions it, and some experiments fit nothing
+    """Link existing results into results/<experiment>/, and reset times that Snakemake would misread."""
+    (STORE / "fit").mkdir(parents=True, exist_ok=True)  # DVC versions this folder also where no method is fitted
     reset_future_times(GRAPH.jobs.values())
     show(GRAPH.jobs.values())
 
 
-ALL, MADE = [], set()
+ALL = []  # the manifests that `rule all` needs
+MADE = set()  # the keys of jobs that have a result
 if PLANS:
-    refused(show_results)
+    result_or_stop(show_results)
     MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
-    # The files for readers, and removed results that others were computed from.
+    # The results that people open, and all that are missing: also removed ones that others were computed from.
     ALL = list(dict.fromkeys(map(manifest, [*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)])))
 
 
-# Messages of Snakemake about every job, which its file in .snakemake/log also has.
+# How messages of Snakemake about every job begin. They are not shown, but its file in .snakemake/log has them.
 CHATTER = ("Select jobs to execute", "Execute ", "Finished jobid: ")
 
 
 def is_shown(record):
-    """Whether a message is for the terminal."""
+    """Return whether a message of Snakemake is printed in the terminal."""
     if INTERRUPTED.is_set():
         return False
     return not (record.levelno == logging.INFO and str(record.msg).startswith(CHATTER))
 
 
 class FailedJobs(logging.Handler):
-    """Names each failed job with its logs: `quiet: rules` in the profile hides Snakemake's messages."""
+    """Prints the name of each failed job and the end of its log, since `quiet: rules` hides Snakemake's message."""
 
     def emit(self, record):
         if getattr(record, "event", None) == LogEvent.JOB_ERROR and not INTERRUPTED.is_set():
+            # Snakemake adds remarks in brackets to names of files.
             outputs = {Path(str(file).split(" (")[0]) for file in record.output}
             names = [job.name for job in GRAPH.jobs.values() if job.folder / NAME in outputs] or [record.rule_name]
             logs = [Path(str(file).split(" (")[0]) for file in record.log]
@@ -176,6 +186,7 @@ class FailedJobs(logging.Handler):
 
     @staticmethod
     def last_lines(file):
+        """Return the name of a log and its last six lines, as text; a line says so if there is no log."""
         lines = file.read_text(errors="replace").splitlines()[-6:] if file.is_file() else []
         return "\n".join([f"  log: {file}" if lines else f"  no log was written: {file}", *(f"    {line}" for line in lines)])
 
@@ -188,28 +199,30 @@ if PLANS:
 
 
 def check_folders():
-    """Check that results can be written."""
+    """Raise a UserError if results cannot be written."""
     for folder in (STORE, GRAPH.results):
         check_writable(folder, str(folder))
 
 
 def started():
-    """Hold the lock of the project, and print what runs."""
-    refused(check_folders)
+    """Take the lock of the project (`LOCK`), and print what runs. Without the lock, the process ends."""
+    result_or_stop(check_folders)
     try:
         LOCK.acquire(timeout=0)
     except Timeout:
         stop(f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}")
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # end at once; Snakemake would first wait for its jobs
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/."]
     print(*lines, *unchecked_datasets(GRAPH), sep="\n", file=sys.stderr, flush=True)
 
 
 def finished():
-    if all(job.is_made for job in RESULTS):  # not after a target such as `models`
+    """Print the summary of the results, unless only some of them were asked for."""
+    if all(job.is_made for job in RESULTS):  # false after a target such as `models`
         subprocess.run([sys.executable, "-m", "pipeline_src", "report", "--experiment", EXPERIMENT], check=False)
 
 
 def failed():
+    """Print that the run stopped; after Ctrl-C, `interrupt` has done so."""
     if not INTERRUPTED.is_set():
         print("The run stopped; the same command resumes it.", file=sys.stderr)

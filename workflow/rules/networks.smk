@@ -16,7 +16,7 @@ rule train:
     log:
         LOGS + "/train/{fingerprint}.log",
     threads: CORES
-    priority: 1  # trainings take longest: evaluations fill the cores beside the last of them
+    priority: 1  # trainings start first, because they take longest
     resources:
         **request(gpu=GPUS, mem_mb=4000 + 1000 * TRAINING.workers, runtime=24 * 60),
     params:

@@ -112,7 +112,7 @@ rule write_report:
 
 if "overview" in sys.argv:
     # Tables and a claim that span experiments, from results/.
-    OVERVIEW = refused(lambda: overview_job(read()))
+    OVERVIEW = result_or_stop(lambda: overview_job(read()))
 
     rule overview:
         "Write tables and a claim that span experiments."
