@@ -151,7 +151,7 @@ def band_of_sums(
         filled: (S, bins) units, images or groups of them, with pixels in each bin.
         units: number of units that are resampled.
     """
-    # An image that shares a pixel among bins counts as a fraction, so sums are rounded.
+    # In a bin, units can count as fractions (`Binned.terms`), whose sums are rounded.
     enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
     # (S, bins + 1) and (R, bins + 1): the last column is over all pixels.
     pixels, hits = (_with_sum(half) for half in np.split(totals, 2, axis=1))

@@ -181,6 +181,7 @@ def _family_sums(
     for name in names:
         source = METRICS[name].input
         if source.family not in sums:
+            # Inputs with many columns, which take long, have the first `FEW` resamples only.
             of_family = weights[:FEW] if source.few else weights
             sums[source.family] = _weighted_sums(source.unit_terms(counts, bins), of_family)
     return sums

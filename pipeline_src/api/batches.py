@@ -203,7 +203,7 @@ def checked_image(probability: Any, mask: Any, image_id: str, ignore: int | None
         ignore: the label of pixels that never count.
     """
     if probability.ndim > mask.ndim and len(probability) <= 2:
-        if len(probability) == 2:  # both channels must sum to 1
+        if len(probability) == 2:  # the two classes of a pixel must sum to 1
             checked(probability, mask, image_id, ignore=ignore)
         probability = probability[-1]
     return checked(probability, mask, image_id, ignore=ignore)

@@ -128,6 +128,7 @@ class Evaluation:
             return
         mask = object_mask(mask, self.ignore, image_id, self._objects)
         sample = checked_image(probability, mask, image_id, self.ignore)
+        # NLL takes the logarithm of no smaller probability: integer maps have wider steps.
         self._accumulator.add(sample, least_probability(sample.probability.dtype))
 
     def _set_classes(self, classes: int | None) -> None:

@@ -56,7 +56,9 @@ class DenseCalibrationMetric(BaseMetric):
         self._reset()
 
     def _reset(self) -> None:
-        """Forget all images, as before an evaluation."""
+        """Forget all images, as before an evaluation: the pixels so far, the last image, which is
+        not counted yet, and the number of images.
+        """
         self.histogram: Histogram | None = None
         self.last: tuple[Tensor, Tensor] | None = None
         self.seen = 0

@@ -38,7 +38,7 @@ def plan(experiment: ExperimentName = None) -> None:
     # The number of images of each dataset, where it is known before the run.
     sizes = planned.check_splits(graph)
     missing = planned.missing_jobs(graph)
-    kinds = Counter(job.kind for job in graph.jobs.values())
+    kinds = Counter(job.kind for job in graph.jobs.values())  # kind -> number of jobs
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
         table.add_column(heading)

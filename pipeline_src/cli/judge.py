@@ -226,8 +226,9 @@ def answer(result: dict[str, Any]) -> str:
     """
     values = result["raw"]
     intervals = result["intervals"].get("raw", {})
+    # Confidence limits; where they are undefined, the ECE may be anything and the gap has no side.
     low, high = intervals.get("ece") or (0, 1)
-    gap = intervals.get("gap") or (0, 0)  # confidence limits; 0 shows no side
+    gap = intervals.get("gap") or (0, 0)
     number = METRICS["ece"].number
     # The amount of a detected error is the ECE, or the gap where only that is significant.
     return ANSWERS[result["miscalibration"].get("raw", "not tested")].format(

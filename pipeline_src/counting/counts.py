@@ -77,7 +77,8 @@ class Histogram:
             top: whether it is to count the top label of K classes.
         """
         shape = (levels // 2 + 1, 2, 2)
-        # One block: malloc then keeps as much memory for the temporary arrays of images.
+        # One block for both: malloc then keeps that much memory for the temporary arrays of images,
+        # and does not return it to the system after each image.
         count, position = np.zeros((2, *shape), np.int64)
         return cls(
             count=count,
@@ -248,13 +249,13 @@ def image_blocks(images: int, size: int = 256) -> Iterator[slice]:
 
 
 def upper_edge(counts: Counts) -> np.ndarray:
-    """Return the pixels at f = 1 - j / LEVELS >= 0.5 by level j and label, (HALF + 1, 2), where f
-    is a threshold t/255.
+    """Return the pixels whose probability f >= 0.5 is exactly a threshold t/255, by level of doubt
+    and label, (HALF + 1, 2); 0 at levels j where 1 - j / LEVELS is no threshold.
 
-    They are on the edge of two bins, and a level of doubt does not tell them from pixels next to
-    the edge. The pass does not count them. An 8-bit level is closed at its lower threshold, levels
-    of doubt at the upper one (in f). So they are the pixels that the 8-bit level above a threshold
-    holds beyond the levels of doubt.
+    They are on the edge of two bins. A level of doubt does not tell them from pixels next to the
+    edge, and they are not counted apart. But an 8-bit level includes its lower threshold, and
+    levels of doubt include the upper one (in f). So these are the pixels by which the 8-bit level
+    above a threshold has more than the levels of doubt.
     """
     total = counts.images.pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)

@@ -116,7 +116,6 @@ PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less 
 COPIES = 4
 
 # Types of the kernels' arguments.
-
 BYTES = read_type(types.uint8)
 WORDS = read_type(types.uint16)
 SINGLES = read_type(types.float32)
@@ -161,6 +160,7 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
             least = np.float32(abs(min(p, unity - p)))  # of -0.0, too
             doubt = np.float64(least if scores else unity - max(p, unity - p))
             level = np.floor(doubt * levels)  # exact: 24 by 17 bits
+            # The position within the level, doubt * levels - level, in units of 1 / `position`.
             rest[i] = np.int32(np.rint(doubt * position) * levels - level * position)
             # Leading bits of the doubt, which tell the pixels of the first levels apart.
             finer = (np.float32(least).view(np.int32) >> shift) + (least > 0)

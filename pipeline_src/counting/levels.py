@@ -62,13 +62,13 @@ SLACK = 1e-6
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")
 
-SPLIT = 16  # first levels that are divided into cells: later ones are as narrow as a cell
-SHIFT = 19  # bits of a float32 below the leading ones
-_B = 1 + (
-    (np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT
-)  # of the levels' upper ends
+# Cells, with b as in the docstring of the module.
+SPLIT = 16  # number of levels that are divided into cells: later levels are as narrow as a cell
+SHIFT = 19  # number of lower bits of a float32 that b leaves out
+# b of the upper ends of these levels.
+_B = 1 + ((np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT)
 LAST = int(_B[-1])
-CELLS = SPLIT + LAST
+CELLS = SPLIT + LAST  # number of cells of these levels
 STARTS = np.append(0, np.arange(1, SPLIT) + _B[:-1])  # the first cell of each level
 UNKNOWN = np.zeros((0, 2, 2), np.int64)  # in the place of pixels by cell, (CELLS, 2, 2)
 # (HALF + 1 + LAST,) the level of every cell

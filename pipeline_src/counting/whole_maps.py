@@ -24,10 +24,10 @@ THRESHOLDS = 256  # of the E-measure: t / 255, t = 0 .. 255
 def whole_map_measures(
     probability: np.ndarray, truth: np.ndarray, weighted: bool = False
 ) -> dict[str, dict[str, float]]:
-    """Return S-measure, and mean E-measure over 256 thresholds, of one image, in [0, 1], by
-    protocol.
+    """Return the S-measure and the mean E-measure over 256 thresholds of one image, by protocol.
 
-    E of n pixels may reach n / (n - 1), as its authors divide by n - 1.
+    Both lie in [0, 1], except that E of n pixels may reach n / (n - 1), because its authors divide
+    by n - 1.
 
     Args:
         probability: (H, W) float in [0, 1], uint8 or uint16.

@@ -1,4 +1,8 @@
-"""Calibrated maps: a calibrator is fitted to a folder, applied to another one, and scored."""
+"""Calibrated maps: a calibrator is fitted to a folder of maps, applied to another one, and scored.
+
+Where the other folder has no masks, or a calibrator is to be chosen, scores are cross-validated:
+the fitted maps are calibrated, each by a calibrator that was fitted without it.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +46,15 @@ from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.risk import folds_of
 from pipeline_src.rng import generator
 
-CALIBRATOR = "calibrator.json"
-FOLDER = "maps"
-SCORES = "scores.json"
+# What is written into the folder of `--out`.
+CALIBRATOR_FILE = "calibrator.json"
+MAPS_FOLDER = "maps"
+SCORES_FILE = "scores.json"
 # The metrics of scores.json: of applied maps with masks, and of cross-validated maps. The latter
 # are without AUGRC, which compares the pixels of all images, but folds have different calibrators.
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
 CROSS_SCORED = ("ece", "brier", "nll", "accuracy")
-CROSS_VALIDATION = "cross-validation"
+CROSS_VALIDATION = "cross-validation"  # in scores.json, in the place of the scored folder
 ALL = "all"  # the `--method` that chooses a calibrator
 BASELINE = "baseline"  # the maps as they are, as the rule of `recommend` calls them
 
@@ -102,11 +107,12 @@ def calibrate_folder(
     units_of_scored = groups_of([pair.stem for pair in scored], groups)
     if method == ALL:
         _check_choice(len(pairs), units, resamples)
+    # The maps to fit to.
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
     warnings = fit_counts.warnings() + skipped + skipped_applied
-    # Of the fitted maps: as they are, and cross-validated by calibrator.
+    # Cross-validation: the metrics of the same maps as they are (`BASELINE`), and by calibrator.
     measured: dict[str, Measurement] = {}
     if method == ALL or not test_mask:
         names = suitable(pixels.classes) if method == ALL else [method]
@@ -124,11 +130,12 @@ def calibrate_folder(
             )
         if method == BASELINE:
             warnings.append("no calibrator improves on the maps; they are written as they are")
+    # The calibrator, and the maps to calibrate.
     calibrator: Calibrator = TemperatureCalibrator(temperature=1)  # which changes nothing
     if method != BASELINE:
         calibrator = fitted(calibrator_class(method), pixels)
-    with outputs.staged(out, SCORES, [FOLDER]) as new:
-        before, after = write_calibrated(applied, calibrator, new / FOLDER, form)
+    with outputs.staged(out, SCORES_FILE, [MAPS_FOLDER]) as new:
+        before, after = write_calibrated(applied, calibrator, new / MAPS_FOLDER, form)
         if test_mask:
             before.check()
             warnings += [f"{apply}: {line}" for line in before.warnings()]
@@ -153,14 +160,14 @@ def calibrate_folder(
         if groups:
             result["groups"] = groups_note(units_of_scored)
         elif resamples:
-            warnings += images_note(len(scored))
+            warnings += images_note(run_before.units)
         result["warnings"] = warnings
         scored_metrics = SCORED if test_mask else CROSS_SCORED
         result["scores"] = paired_scores(scored_metrics, run_before, run_after)
         if table:
             result["calibrators"] = table
-        write_text(new / CALIBRATOR, record.file_text())
-        write_text(new / SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        write_text(new / CALIBRATOR_FILE, record.file_text())
+        write_text(new / SCORES_FILE, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
 
@@ -170,9 +177,11 @@ def calibrate_folder(
 def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
     """Raise a UserError if `out` cannot be written, or has files that `calibrate` did not write."""
     foreign = []
-    if (out / FOLDER).exists() and not (out / CALIBRATOR).exists():
-        foreign = [out / FOLDER]
-    outputs.check_output(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=foreign)
+    if (out / MAPS_FOLDER).exists() and not (out / CALIBRATOR_FILE).exists():
+        foreign = [out / MAPS_FOLDER]
+    outputs.check_output(
+        out, "calibrate", below=[out / MAPS_FOLDER], inputs=inputs, foreign=foreign
+    )
 
 
 def _check_choice(images: int, units: np.ndarray | None, resamples: int) -> None:

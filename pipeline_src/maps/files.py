@@ -164,6 +164,7 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files of a folder and its subfolders, or of a pattern, each with its stem."""
     if "*" in str(source):
+        # A regular expression of the pattern, in which each star is a group.
         stars = re.escape(str(source)).replace(r"\*\*", "(.*)").replace(r"\*", "([^/]*)")
         for name in sorted(glob.glob(str(source), recursive=True)):
             match = re.fullmatch(stars, name)

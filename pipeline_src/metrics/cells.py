@@ -130,6 +130,7 @@ def _by_level(counts: Counts) -> Arrays:
     count = histogram.count[level, predicted, label]
     position = histogram.position[level, predicted, label]
     doubt = (level * count + position / POSITION) / LEVELS
+    # Pixels exactly on the edge: below f = 0.5 as counted, above it from the rows of images.
     edge_below = histogram.on_edge[level, label]
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
     edge_doubt = edge * (level / LEVELS)

@@ -54,8 +54,9 @@ def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
     """Return the debiased squared error (`squared_error`) of the overconfident bins, whose score is
     above their hits.
 
-    For normal E_k, the mean of a term is off its true value by about a tenth of V_k / n_k / N at
-    most, and exact where E_k is truly 0.
+    A bin has the term (E_k^2 - V_k) / n_k / N, with the excess E_k and its variance V_k. For normal
+    E_k, the mean of a term is off its true value by about a tenth of V_k / n_k / N at most, and
+    exact where E_k is truly 0.
 
     Args:
         variance: (..., K), the sampling variance of the excess of each bin.

@@ -286,7 +286,7 @@ class Ranked(Input):
     def exact(self, counts: Counts, bins: int) -> Arguments:
         """Return all pixels by level, or by cell where cells order them better."""
         histogram = counts.histogram
-        finer = further_cells(histogram.surest)
+        finer = further_cells(histogram.surest)  # 0 if cells order pixels no better than levels
         return (_with_surest(histogram) if finer else top_label(histogram),)
 
     def columns(self, counts: Counts, bins: int) -> Columns:

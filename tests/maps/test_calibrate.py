@@ -158,6 +158,15 @@ def test_without_masks_each_image_is_scored_by_a_calibrator_that_has_not_seen_it
     )
 
 
+def test_the_note_on_intervals_counts_the_images_that_are_resampled(folders, tmp_path):
+    """As `judge` does: an image whose pixels are all ignored is not drawn."""
+    mask = Path(shutil.copytree(folders["mask"], tmp_path / "mask"))
+    cv2.imwrite(str(mask / "a00.png"), np.full((30, 40), 9, np.uint8))
+    where = {"pred": folders["pred"], "mask": mask, "apply": folders["apply"], "out": tmp_path / "out"}
+    result = calibrate_folder(**where, ignore=9, resamples=20)
+    assert result["scored_images"] == 18 and any("17" in line for line in result["warnings"])
+
+
 def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     """A copy under another name is named. Maps of a single value are not, because unrelated images can have them."""
     pred, mask, apply, test_mask = (Path(shutil.copytree(path, tmp_path / key)) for key, path in folders.items())
