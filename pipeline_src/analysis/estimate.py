@@ -38,8 +38,8 @@ HIGHER = "higher"
 # With so many seeds the interval of a difference of calibration errors decides by itself: their
 # spread widens it where resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
-# Added to the difference on each unit in `effective_units`, so that differences too small to be
-# printed count as equal ones.
+# Added to the difference on each unit in `effective_units`: differences too small to be printed
+# count as equal ones.
 NO_DIFFERENCE = 1e-5
 # The most that `needed_sample` tries: seeds, and multiples of the images that were evaluated.
 MOST_SEEDS = 50
@@ -164,7 +164,7 @@ def estimate(metric: str, *terms: Term) -> Estimate | None:
     if not decided_by or not _all_have(decided_by, measured):  # a single image has no squared error
         return plain
     # The interval of an error near 0 is too narrow, that of its debiased square is not. Twice the
-    # error is four times the square, so weights are squared, too, and keep their sign.
+    # error is four times the square, so weights are squared, and keep their sign.
     squares = [(run, weight * abs(weight)) for run, weight in terms]
     decided = _weighted_sum(decided_by, squares, seeds)
     if all(weight >= 0 for _, weight in terms):  # an error, not a difference of errors

@@ -146,8 +146,8 @@ def _fit(p: Any, y: Any, axes: int) -> bool:
 def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int, str]) -> Any:
     """Return the mask of an object with the labels that `checked` expects: 1 for the object.
 
-    Without `ignore`, 255 is the object of a mask of 0 and 255, as in files; beside a 1, it is the
-    label of pixels that never count.
+    Without `ignore`, 255 is the object of a mask of 0 and 255, as in files. In a mask with
+    a 1 it is the label of pixels that never count.
 
     Args:
         mask: (*S) or (N, *S), array or tensor.

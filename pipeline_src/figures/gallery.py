@@ -132,6 +132,7 @@ def draw(
 
     columns = [list(layers(prediction)) for prediction in predictions]
     names = [layer.name for layer in columns[0]]
+    # Besides the rows, 0.3 inches: 0.2 for the ranks above the first row, the rest below the last.
     figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, *KEY], style.WIDE)
     inches = figure.get_figheight()
     figure.subplots_adjust(
@@ -143,7 +144,8 @@ def draw(
         height, width = prediction.target.shape
         panels[0].set_title(prediction.rank, fontsize=7)
         for axes, layer in zip(panels, drawn, strict=True):
-            step = -(-max(layer.array.shape[:2]) // LONGEST)  # rounded up
+            # Each `step`-th pixel is drawn, so at most `LONGEST` a side: the quotient, rounded up.
+            step = -(-max(layer.array.shape[:2]) // LONGEST)
             axes.imshow(
                 layer.array[::step, ::step],
                 extent=(0, width, height, 0),
@@ -164,19 +166,19 @@ def draw(
 
 
 def layers(shown: Prediction) -> Iterator[Layer]:
-    """Yield the layers of an image.
+    """Yield the layers of an image: image and mask, and for each method confidence and errors.
 
     Their means are the share of the foreground, and mean confidence and accuracy of each method.
     """
     counted = shown.target != IGNORED  # (H, W) whether a pixel counts
-    has_class = shown.target < NO_CLASS
+    has_class = shown.target < NO_CLASS  # neither ignored nor without a class; 0 is background
     if shown.image is not None:
         yield Layer("image", shown.image)
     foreground = (has_class & (shown.target > 0))[counted].mean()
     mask = np.where(has_class, shown.target, math.nan)  # NaN is not drawn
     yield Layer("mask", mask, foreground, colors="gray", low=0)
     for method, probability in shown.maps.items():
-        confidence, predicted, least = top_label(probability)
+        confidence, predicted, least = top_label(probability)  # `least`: least confidence
         right = predicted == shown.target
         # Ignored pixels, and in `wrong` also correct ones, are NaN, which is not drawn.
         confidence = np.where(counted, confidence, math.nan)

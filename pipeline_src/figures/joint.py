@@ -83,7 +83,6 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
     least = min(table[["confidence", "accuracy"]].min(axis=None) for table in cells.values())
     low = math.floor(10 * min(0.5, least)) / 10  # where both axes begin
     most = max(table["images"].max() for table in cells.values())
-
     for (method, table), panel in zip(cells.items(), panels, strict=True):
         color = style.METHOD_COLORS[style.color_number(method)]
         images = table["images"]
@@ -91,7 +90,7 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
         axes.hist2d(
             table["confidence"],
             table["accuracy"],
-            EDGES,
+            bins=EDGES,
             weights=images,
             cmin=1,  # empty cells are not drawn
             # From a faint tint of the method's color, for one image, to nearly black, for `most`.
@@ -104,6 +103,7 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
         axes.grid(visible=False)
         percent_ticks(axes, [low, (1 + low) / 2, 1])
         style.outer_labels(axes, panel, "Confidence, %", "Accuracy, %")
+        # The marginal distributions.
         above = panel.axes.inset_axes((0, MARGINAL_START, DENSITY, MARGINAL_HEIGHT), sharex=axes)
         above.hist(table["confidence"], EDGES, weights=images, color=color)
         right = panel.axes.inset_axes((MARGINAL_START, 0, MARGINAL_HEIGHT, DENSITY), sharey=axes)

@@ -158,7 +158,7 @@ def paired_scores(
 
     A value is called changed only where the interval of the difference has a known coverage. So
     there must be `FEW_GROUPS` images (or groups) or more. For a calibration error, such as ECE, the
-    interval is symmetric, and that of the squared error must exclude 0, too.
+    interval is symmetric, and that of the squared error must also exclude 0.
 
     Args:
         names: of the metrics; those that a side lacks are left out.

@@ -189,12 +189,13 @@ def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str
 
 
 def place(new: Path, folder: Path) -> None:
-    """Rename the folder `new` of a finished result to `folder`, which is removed if it exists: it
-    is damaged then, or has no manifest.
+    """Rename the folder `new` of a finished result to `folder`.
+
+    If `folder` exists, it has no manifest or is damaged, and is removed.
     """
     if folder.exists():
         shutil.rmtree(folder)
-    folder.parent.mkdir(exist_ok=True)  # of its kind
+    folder.parent.mkdir(exist_ok=True)  # for all results of the job's kind
     os.replace(new, folder)
 
 

@@ -78,7 +78,7 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
-        """Return an import statement for each name.
+        """Return an import statement for each name, and remember in `origins` what it stands for.
 
         Args:
             names: name in this file -> the dotted name that it stands for.

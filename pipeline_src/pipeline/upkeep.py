@@ -45,11 +45,11 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
         if manifest is None:
             continue
         number += len(manifest.files)
-        for role, facts in manifest.inputs.items():
+        for role, read in manifest.inputs.items():
             # An input may have been computed again, with other content under its fingerprint.
             content = job.inputs[role].content_of(job.reads)
-            if content and content != facts["digest"]:
-                other = f"another result of {facts['name']} than the stored one"
+            if content and content != read["digest"]:
+                other = f"another result of {read['name']} than the stored one"
                 problems.append(f"{job.name}: computed from {other}")
     return number, problems
 

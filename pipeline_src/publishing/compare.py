@@ -139,13 +139,13 @@ class Comparison:
             groups = side.group(split)
             if groups is None:
                 texts += [f"{split}: {text}" for text in images_note(number)]
-            elif number < ENOUGH:
+            elif number < ENOUGH:  # too few groups for a reliable interval
                 texts.append(f"{split}: {groups_note(groups)}")
         return texts
 
 
 def _lacking(side: Side, other: Side) -> list[str]:
-    """Return the evaluations that only `other` has, each as method/seed/dataset."""
+    """Return the evaluations that `side` lacks and `other` has, each as method/seed/dataset."""
     return ["/".join(map(str, run)) for run in other.counts if run not in side.counts]
 
 
@@ -286,7 +286,9 @@ def _local(name: str, experiment: str) -> Side:
 
 
 def _restored_counts(file: Path, bins: int) -> dict[str, Counts]:
-    """Return the counts in a file by protocol, rounded as on publishing."""
+    """Return the counts in a file by protocol, rounded as on publishing: so two experiments are
+    compared alike, whether they are published or not.
+    """
     from pipeline_src.publishing.compact import restored
 
     return restored(reduced_counts(file, bins))

@@ -92,13 +92,14 @@ def write_sources(
     facts = graph.facts
     params = graph.settings.model_dump(mode="json")
     report = graph.job("report")
+    # Without an earlier publishing, all datasets and runs are new.
     empty = Publication(replace(facts, splits={}), {}, {}, params, made={}, data=[], files={})
     earlier = published or empty
     _check_settings(graph.name, settings(earlier.params), settings(params))
     files = _new_counts(graph, published, staging)
     trained = {(method, seed): graph.run(method, seed) for _, method, seed in files}
     evaluated = [graph.evaluation(*run) for run in trained]
-    rows = {row["part"]: row for row in earlier.data}
+    rows = {row["part"]: row for row in earlier.data}  # facts of datasets that stay as they are
     splits = report.parameters["splits"]
     stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
     check_results([*stores, *trained.values(), *evaluated], "publish", graph.command)
@@ -106,8 +107,9 @@ def write_sources(
     groups = dict(earlier.groups)
     for run, file in files.items():
         counts[run] = partial(reduced_counts, file, facts.bins)
-        if run[0] not in groups:
-            groups[run[0]] = evaluated_groups(graph, run[0], file)
+        split = run[0]
+        if split not in groups:
+            groups[split] = evaluated_groups(graph, split, file)
     add_runs(staging / COUNTS, counts, cores)
     _add_histories(staging / RUNS, graph.facts, trained)
     publication = Publication(
@@ -128,6 +130,9 @@ def _new_counts(
 ) -> dict[tuple[str, str, int], Path]:
     """Return the runs of an experiment that are not published yet: (dataset, method, seed) -> the
     file of their counts.
+
+    Args:
+        published, staging: as of `write_sources`.
     """
     files = {}
     for split in graph.facts.splits:

@@ -50,7 +50,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
     by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in tasks}
     for experiment in experiments:
         by_task.setdefault(experiment.task, []).append(experiment)
-    by_task.pop(MAIN_TASK, None)
+    by_task.pop(MAIN_TASK, None)  # salient objects
     rows: list[Row] = []
     captions: dict[str, str] = {}
     missing: list[str] = []

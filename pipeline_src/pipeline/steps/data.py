@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 # The list of problems of a preparation that failed, in the folder of its view.
-FAILED_FILE = "problems.failed.csv"
+FAILED = "problems.failed.csv"
 
 
 # Datasets
@@ -125,7 +125,7 @@ def prepare_dataset(job: Job, folder: Path) -> None:
     from pipeline_src.data.prepare import prepare
 
     assert job.view
-    failed = job.view / FAILED_FILE
+    failed = job.view / FAILED
     try:
         prepare(
             job.options["entry"],

@@ -59,7 +59,11 @@ def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
-    """Count the pixels of each split whose counts `folder` lacks; return the seconds by file."""
+    """Count the pixels of each split whose counts `folder` lacks; return the seconds by file.
+
+    The training images are not evaluated. They are inputs because no test set may share an image
+    with them, which `report_overlap` checks.
+    """
     from pipeline_src.counting.storage import save
     from pipeline_src.data.store import Store
     from pipeline_src.prediction.evaluate import evaluate

@@ -273,16 +273,16 @@ def _shown_images(results: Results, split: str, images: Store) -> list[Predictio
     for run in results.measured("raw", split).values():
         confidence, accuracy = run.arrays["image_means"]
         gaps.append(np.abs(confidence - accuracy).mean(axis=0))
-    ordered = sorted(images.ids)  # as in analyses
+    ordered = sorted(images.ids)  # the order of images in analyses, and so in `gaps`
     shown = []
     for place, rank in gallery.choose(np.mean(gaps, axis=0)).items():
-        k = images.ids.index(ordered[place])
+        number = images.ids.index(ordered[place])  # in the order of the preprocessed images
         shown.append(
             gallery.Prediction(
                 rank=rank,
-                id=images.ids[k],
-                image=images.image(k),
-                target=images.truth(k),
+                id=images.ids[number],
+                image=images.image(number),
+                target=images.truth(number),
                 maps={},
             )
         )
@@ -315,11 +315,11 @@ def provenance(job: Job) -> dict[str, str]:
     """Return the report's provenance by name: date, commit, versions, and kept results, which were
     accepted although code or parameters had changed.
     """
-    found = _with_inputs(job.inputs.values())
-    inputs = [found[name] for name in sorted(found)]
-    facts = {"written": now(), "commit": commit()}
+    by_name = _with_inputs(job.inputs.values())
+    inputs = [by_name[name] for name in sorted(by_name)]
+    entries = {"written": now(), "commit": commit()}
     for package in SHOWN_VERSIONS:
-        facts[package] = installed(package)
+        entries[package] = installed(package)
     kept = []
     reasons = set()
     for needed in inputs:
@@ -329,10 +329,10 @@ def provenance(job: Job) -> dict[str, str]:
         for record in records:
             reasons.add(f"{record['why']} ({record['time']})")
     # Versions of libraries that made results and differ from the installed ones.
-    facts["other versions"] = "; ".join(other_versions(inputs))
+    entries["other versions"] = "; ".join(other_versions(inputs))
     if kept:
-        facts["kept results"] = f"{', '.join(kept)}: {'; '.join(sorted(reasons))}"
-    return {name: text for name, text in facts.items() if text}
+        entries["kept results"] = f"{', '.join(kept)}: {'; '.join(sorted(reasons))}"
+    return {name: text for name, text in entries.items() if text}
 
 
 def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
@@ -345,8 +345,8 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
 
 
 def split_facts(job: Job, name: str) -> Mapping[str, Any]:
-    """Return what the report shows of a split: source, number of images, a hash of all images and
-    masks.
+    """Return what the report shows of a split: name (`part`), role, source (`from`), number of
+    images, and a hash of all images and masks.
     """
     images = Store(job.inputs[f"store/{name}"].folder)
     rows = [[row.id, row.sha256_image, row.sha256_mask] for row in images.index]
