@@ -201,7 +201,7 @@ class Evidence:
     def needed(self, level: float) -> str:
         """Return the fewest seeds or images that would decide the comparison, as a sentence.
 
-        Either number alone would: more seeds with today's images, or more images with today's
+        Either number is enough: more seeds with today's images, or more images with today's
         seeds. The sentence is empty if the interval is unknown, or if there are too few units to
         decide anything.
 

@@ -1,6 +1,6 @@
 """The writer of stores: folders with the images and masks of a split, decoded and resized once.
 
-The module `store` reads them. It is a module of its own, so that training does not depend on code
+The module `store` reads them. It is a module of its own because training must not depend on code
 that unpacks archives.
 """
 

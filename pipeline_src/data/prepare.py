@@ -252,7 +252,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def near_copies(
     rows: Sequence[Row], drawn_splits: Sequence[str], thumbnails: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Return a warning for each drawn split of which many images resemble one outside the split.
+    """Return a warning for each drawn split with many images that resemble one outside it.
 
     They may be frames of one video: then the split is not independent of the others.
 

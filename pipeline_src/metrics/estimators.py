@@ -274,7 +274,7 @@ def auc(rates: np.ndarray) -> np.ndarray:
 
     Args:
         rates: (..., 1024) means over images at 256 falling thresholds (`image_inputs.rate_curves`),
-            of which the last two quarters are true and false positive rate.
+            whose last two quarters are true and false positive rate.
     """
     _, _, true, false = np.split(rates, 4, axis=-1)
     return _area(false, true, np.zeros_like(true[..., :1]))

@@ -207,8 +207,10 @@ def _places(name: str) -> list[str]:
 
 @cache
 def _known_code() -> dict[str, Any]:
-    """Return what `CACHE` records of the package's code, so that a command need not parse files
-    that have not changed: place (`_places`) -> [state of its file, digest of its text, imports].
+    """Return what `CACHE` records of the package's code.
+
+    A command then need not parse files that have not changed. The records are: place (`_places`) ->
+    [state of its file, digest of its text, imports].
 
     The result is empty if `CACHE` is damaged or was written by another version of this code.
     `_code` adds places to it, and sets `CHANGED` then.

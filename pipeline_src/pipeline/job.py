@@ -270,7 +270,7 @@ def other_versions(jobs: Iterable[Job]) -> list[str]:
     """Return a line for each version of a library that made results but is not installed now, with
     the names of these results.
 
-    Versions are in no fingerprint, so such results stay current beside those of today's version.
+    Versions are in no fingerprint, so such results stay current, like those of today's version.
     """
     results: defaultdict[str, list[str]] = defaultdict(list)  # version -> names of jobs
     for job in jobs:

@@ -121,7 +121,7 @@ def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -
         visits = missing * known["train"] * experiment.settings.training.epochs
         hours = f"{visits / images_a_second / 3600:.1f}"
     lines.append(
-        f"Hours: {hours} for {missing} trainings in turn, at {images_a_second:.1f} images a second"
+        f"Hours: {hours} for {missing} networks in turn, at {images_a_second:.1f} images a second"
     )
     return lines
 

@@ -1,4 +1,4 @@
-"""Warnings about trainings that end without an error but with a network that is of no use.
+"""Warnings about training runs that end without an error but with a network that is of no use.
 
 This code is in no fingerprint, so a change of it re-runs no training.
 """

@@ -167,8 +167,8 @@ def regular_edges(bins: int) -> np.ndarray:
 def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
     """Return the levels of doubt at which cells begin, ascending, (L,).
 
-    The pixels of a cell will be joined. Cells are finer where pixels are dense, so that this
-    changes the order of few pixels.
+    The pixels of a cell will be joined. Cells are finer where pixels are dense: this changes the
+    order of few pixels.
     """
     levels = [regular_edges(bins)]
     # For each predicted class: the number of pixels up to each level, and its quantiles.

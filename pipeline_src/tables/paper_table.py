@@ -174,10 +174,10 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     """Return method -> its mark in the column of a metric on one dataset; methods without a mark
     are left out.
 
-    The best method has the best mean, and the mark BEST. A method is TIED with it if their paired
+    The best method has the best mean, and is marked BEST. A method is TIED with it if their paired
     difference is not significant, or cannot be computed because the two share no seed. The best
     method is then also TIED. There is no best one if there is only one method, or if neither
-    direction of the metric is better. A method below the noise floor only has the mark FLOOR.
+    direction of the metric is better. A method below the noise floor is only marked FLOOR.
 
     Args:
         measured: method -> its results on the dataset.

@@ -112,7 +112,7 @@ def test_plan_lists_what_an_experiment_needs(project):
     memory, hours = listed()[2:]
     assert f"{trained.manifest.made['memory']:,} MiB" in memory
     images = 3 * 8 * 63  # none of them is trained; 7 epochs of 8 images took 2 seconds
-    assert "3 trainings" in hours and "28.0 images" in hours and f"{images / 28 / 3600:.1f}" in hours
+    assert "3 networks" in hours and "28.0 images" in hours and f"{images / 28 / 3600:.1f}" in hours
     change("training", epochs=63, threads=2)
     assert "unknown" in listed()[-1]
 
