@@ -38,7 +38,10 @@ def main() -> None:
 
 
 def _report_interrupt() -> None:
-    """Print one word after Ctrl-C; for its jobs, Snakemake prints a line."""
+    """Print one word after Ctrl-C; for its jobs, Snakemake prints a line.
+
+    Snakemake's jobs have the environment variable OWNER.
+    """
     if OWNER not in os.environ:
         print("Aborted!", file=sys.stderr)
 

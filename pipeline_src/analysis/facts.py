@@ -26,8 +26,9 @@ LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics fo
 # Key of a protocol -> its name in text. Both are measured on the same pixels and never mixed
 # (docs/protocol.md).
 PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
-# Codes of the methods that claims on all methods compare: the paper's methods and our comparison
-# methods (docs/protocol.md, section 5).
+# Codes of the methods that claims on all methods compare: the paper's methods (SLP, ASLP with
+# maximum entropy inference or matched confidence) and our comparison methods (als is adaptive label
+# smoothing; docs/protocol.md, section 5).
 COMPARED = (
     "baseline",
     "slp",
@@ -72,8 +73,8 @@ class MethodFacts:
     def strength(self, classes: int) -> float | None:
         """Return the perturbation strength of a static method; None for other methods.
 
-        The strength is twice the share that the expected label loses. This share is
-        eps (K - 1) / K for label smoothing with K classes, and alpha beta for SLP.
+        The strength is twice the share that the expected label loses: it is eps for label smoothing
+        with two classes. The share is eps (K - 1) / K with K classes, and alpha beta for SLP.
         """
         if self.code == "label_smoothing":
             return float(2 * self.parameters["eps"] * (classes - 1) / classes)

@@ -207,7 +207,10 @@ class ASLPHook(Hook):
             loss.index = (index,)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Tell the losses accuracy and gap of a validation; a UserError if it has no accuracy."""
+        """Tell the losses the accuracy of a validation and its gap, mean confidence minus accuracy.
+
+        Only losses with `rule="cl"` need the gap; without accuracy, a UserError is raised.
+        """
         values = metrics or {}
         accuracy = values.get(f"{self.prefix}/accuracy")
         gap = values.get(f"{self.prefix}/gap")

@@ -285,8 +285,11 @@ class Accumulator:
     def _class_scores(
         self, p: np.ndarray, labels: np.ndarray, no_class: int | None
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str, int]]]:
-        """Yield scores (n,), hits (n,) bool and sums of pixels by column name, of the top label
-        and of each class; add to the confusion.
+        """Yield scores (n,), hits (n,) bool and columns of the image's row, of the top label and
+        of each class; add to the confusion.
+
+        The columns of the top label are sums over pixels, those of `_class_sums` (Brier score and
+        the like) among them.
 
         Args:
             p: (K, n) float32, probabilities.

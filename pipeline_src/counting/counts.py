@@ -83,7 +83,7 @@ class Histogram:
         return cls(
             count=count,
             position=position,
-            on_edge=np.zeros(shape[:2], np.int64),
+            on_edge=np.zeros(shape[:2], np.int64),  # stays 0 where it is not counted
             surest=np.zeros((CELLS, 2, 2), np.int64) if levels == LEVELS else UNKNOWN,
             top=top,
         )

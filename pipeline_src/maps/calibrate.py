@@ -210,12 +210,13 @@ def _check_choice(images: int, units: np.ndarray | None, resamples: int) -> None
 def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, Pixels]:
     """Return the counts of all pairs, and the pixels to which a calibrator is fitted.
 
-    Of maps of two classes these are all pixels, merged by logit. Of maps of K classes pixels are
-    drawn, from each image as many as fit into memory, and each stands for an equal share of its
-    image.
+    Of maps of two classes these are all pixels, merged by logit (`map_pixels`, which then draws
+    none). Of maps of K classes pixels are drawn, from each image as many as fit into memory, and
+    each stands for an equal share of its image.
 
     Raises:
-        UserError: names all files that cannot be used, or what their values do not show.
+        UserError: names all files that cannot be used, or what the values of all files leave open,
+            such as which value of a mask is the object.
     """
     counts = FolderCounts(form)
     pixels = []
@@ -223,6 +224,7 @@ def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, 
     for saved in read_pairs(pairs, form):
         counts.add(saved)
         random = generator(saved.pair.stem, "calibrate")
+        # Logits of the file itself, if it holds some, are finer than those of its probabilities.
         pixels.append(map_pixels(saved.sample, most, random, saved.fitted_logits()))
         del saved  # before the next one is read
     counts.check()

@@ -60,7 +60,7 @@ class FolderCounts:
         self.examples: dict[int, str] = {}
         self.ignored = 0
         self.resized: list[str] = []
-        self._masks = sha256()
+        self._masks = sha256()  # of all masks: `compare` refuses folders of other masks
 
     def counts(self) -> dict[str, Counts]:
         """Return the counts by protocol, of all pixels of all maps that were added."""

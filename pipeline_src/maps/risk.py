@@ -282,7 +282,8 @@ def _class_lines(result: Mapping[str, dict[str, Any]]) -> list[str]:
     """Return the lines of the table of the thresholds of K classes, and of its legend.
 
     Args:
-        result: `class<k>` -> the result of `controlled`; the bound is the same for all.
+        result: `class<k>` -> the result of `controlled`; the bound is the same for all. Its `level`
+            is None if no threshold meets the bound; `delivered` holds the empirical risks.
     """
     control = result["class0"]
     units = control.get("over", "images")

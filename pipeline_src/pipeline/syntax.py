@@ -172,7 +172,7 @@ def _names(node: ast.AST) -> set[str]:
 def _defined(node: ast.stmt) -> set[str]:
     """Return the names that a statement of a module defines; none for statements that may do more.
 
-    Imports have one name each (`Remover`).
+    `Remover` has rewritten every import as `import <dotted name> as <name>`.
     """
     if isinstance(node, ast.Import):
         return {str(alias.asname) for alias in node.names} - {"*"}

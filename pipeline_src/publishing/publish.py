@@ -203,7 +203,8 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
-    """Return the arrays to publish (`compact.reduced`) from a file of counts.
+    """Return the arrays to publish from a file of counts: rounded, so that they are small, except
+    the sums in `bins` bins (`compact.reduced`).
 
     Callers call it run by run, because the arrays of all runs together would fill the memory.
     """

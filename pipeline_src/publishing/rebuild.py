@@ -126,8 +126,8 @@ def replace_computed(folder: Path, out: Path) -> None:
 
 
 def differing(folder: Path, out: Path) -> list[str]:
-    """Return a line for each computed file (`COMPUTED`) that differs in two folders by more than
-    rounding: its name and its first difference.
+    """Return a line for each text of a computed file (`COMPUTED`) that differs in two folders by
+    more than rounding: the file's name and the first difference. An archive holds several texts.
 
     Args:
         folder: of the published experiment.

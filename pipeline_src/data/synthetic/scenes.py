@@ -66,7 +66,8 @@ def _background(frame: Frame) -> tuple[Array, Array]:
     )
     if frame.random() < 0.45:  # something else above a horizon or an edge
         rows = np.linspace(0, 1, frame.shape[0])[:, None]
-        line = frame.uniform(0.15, 0.65) + frame.uniform(0, 0.25) * frame.noise(50)
+        # The row, as a share of the height, above which the other surface is seen: a wavy line.
+        line = frame.uniform(0.15, 0.65) + frame.uniform(0, 0.25) * frame.noise(cell=50)
         upper = np.clip((line - rows) * frame.uniform(30, 100), 0, 1)
         far = surface(
             frame, frame.choice(NATURAL), palette(frame), period=frame.uniform(6, 20), relief=0.2
