@@ -48,10 +48,10 @@ class DirichletCalibrator(Calibrator):
         The search starts at the identity.
         """
         k = pixels.classes
-        terms = log_probabilities(pixels.z)
+        terms = log_probabilities(pixels.z)  # (N, K + 1), the last column is 1
         identity = np.eye(k, k + 1)  # W, and b in the last column
-        # The weight of each squared element: means off the diagonal of W and over b, 0 on the
-        # diagonal.
+        # The weight of each squared element, (K, K + 1): means off the diagonal of W and over b, 0
+        # on the diagonal.
         strength = STRENGTH * (1 - identity) / (k * (k - 1))
         strength[:, k] = STRENGTH / k
 

@@ -399,12 +399,14 @@ def score_sums(
 
 
 class FloatPass:
-    """Adds float32 maps to a histogram; the array `pending` buffers `held` pixels until `flush`.
+    """Adds float32 maps f to a histogram; the array `pending` buffers `held` pixels until `flush`.
 
-    A buffer is faster, because count and position of a pixel are one number in it
-    (`kernels.PIXEL`). The other arrays are work space, allocated once: `cell`, `rest` and `amount`
-    for `KEYS` pixels, `scaled`, `error` and `logs` for a block, and `single`, ones that say that
-    each value is one pixel.
+    A buffer is faster, because the count and the position of a pixel are one integer in it
+    (`kernels.PIXEL`). It has four of them, two predicted classes by two labels, for each cell: a
+    level of the histogram, or a part of a level where pixels are dense, near doubt 0. The other
+    arrays are work space, allocated once: `cell`, `rest` and `amount` for the `KEYS` pixels whose
+    cells are found at a time, `scaled`, `error` and `logs` for a block of `BLOCK` pixels, and
+    `single`, ones that say that each value is one pixel.
 
     Args:
         histogram: whose arrays are added to.
@@ -418,9 +420,11 @@ class FloatPass:
         self.histogram = histogram
         self.scores = scores
         self.images = images
-        # Whether the kernel for few levels applies, which counts in `copies` of the buffer.
+        # Whether the kernel for few levels applies. Many pixels in turn then have the same cell, so
+        # it counts in `copies` of the buffer: an addition need not wait for the one before.
         self.few = histogram.levels == COARSE and not scores
-        # Cells are finer than levels near doubt 0 (`levels`), except on the coarse grid.
+        # Up to this value of b (`levels`), levels are divided into finer cells; 0 on the coarse
+        # grid, where each level is one cell.
         self.last = LAST if histogram.levels == LEVELS else 0
         self.level = LEVEL_OF_CELL if self.last else np.arange(len(histogram.count))
         self.copies = kernels.COPIES if self.few else 1

@@ -80,7 +80,7 @@ def numbers_of_stems(stems: Sequence[str], groups: str, file: Path | None = None
 
 
 def numbers_of_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return what `numbers_of_stems` returns, for images given by sample ids in place of stems.
+    """Return the group of each image, (N,) int64, as `numbers_of_stems`, but by sample ids.
 
     Args:
         ids: sample ids of the N images, "<set>/<stem>".

@@ -315,7 +315,7 @@ def cross_validated(
         form: of all maps.
     """
     calibrators = {}
-    for name in names:
+    for name in names:  # the warnings are about the folds, the same for all calibrators
         calibrators[name], warnings = cross_fitted(calibrator_class(name), pixels, groups)
     counted = {name: FolderCounts(form) for name in names}
     for image, saved in enumerate(read_pairs(pairs, form)):

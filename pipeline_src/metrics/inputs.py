@@ -147,7 +147,10 @@ class Binned(Input):
     coarse = True
 
     def __init__(self, score: str):
-        """Take the score; only bins of TOP are known without rows per image."""
+        """Take the score.
+
+        Bins of TOP suit any number of classes, and are known without rows per image (`pooled`).
+        """
         self.score = score
         self.family = ("bins", score)
         self.pooled = score == TOP

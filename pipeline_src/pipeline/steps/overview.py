@@ -48,7 +48,7 @@ def overview_job(params: Params) -> Job:
         files=(*OVERVIEW_TABLES, *CLAIM_FILES),
         work=write_overview,
         parameters={"experiments": experiments, "tasks": catalog.tasks()},
-        options={"judged": judged},
+        options={"judged": judged},  # no parameter: only the files count, not where they are
         other_files=files,
         view=Path("results/overview"),
     )
