@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from training_runs import run
+from training_runs import experiment, run
 
 from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Augmentation
 from pipeline_src.rng import generator
-from pipeline_src.training.batches import TrainingSamples, augment
+from pipeline_src.training.batches import TrainingSamples, augment, training_batches
 from pipeline_src.training.method import Batch
 from pipeline_src.training.registry import choose
 
@@ -51,6 +51,12 @@ def test_an_image_does_not_depend_on_the_others(stores):
             targets.append(method.targets(samples[-1]["masks"][None] / 255, batch))
         assert all(torch.equal(samples[0][key], samples[1][key]) for key in ("inputs", "masks"))
         assert torch.equal(*targets)
+
+
+@pytest.mark.parametrize(("size", "steps"), [(1, 10), (3, 3), (4, 3)])
+def test_a_last_batch_of_one_image_is_left_out(stores, size, steps):
+    """Of ten images; batches of one image are what was asked for."""
+    assert len(training_batches(Store(stores["train"]), experiment(batch_size=size), 0, 0)) == steps
 
 
 def test_augmentation_off_changes_nothing():
