@@ -267,7 +267,7 @@ def decision_rows(
 
 
 def repeated_rows(repetitions: int) -> Iterator[list[str]]:
-    """Return the rows of the third case, nearest to 5 %, with four times the repetitions."""
+    """Return the rows of the third case, nearest to 5 %: other draws, four times as many."""
     return decision_rows(4 * repetitions, CASES[2:3], seed=1)
 
 

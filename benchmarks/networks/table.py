@@ -193,7 +193,7 @@ def scores(data: Data, network: str) -> Iterator[list[str]]:
 
 
 def effects(data: Data) -> Iterator[list[str]]:
-    """Yield rows on claim C1 (ECE is higher out of distribution), and on the effect of 8 bits."""
+    """Yield rows of differences: ECE on textures minus ECSSD, and 8-bit minus 16-bit weights."""
     compared = [
         (f"C1, {TITLES[network]}: {name} − ECSSD", (network, name), (network, "ECSSD"), ["ece"])
         for network, name in (("u2net", "DTD"), ("medium", "DTD"), ("medium", "Brodatz"))

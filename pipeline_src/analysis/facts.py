@@ -27,7 +27,7 @@ LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics fo
 # (docs/protocol.md).
 PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
 # Codes of the methods that claims on all methods compare: the paper's methods (SLP, ASLP with
-# maximum entropy inference or matched confidence) and our comparison methods (als is adaptive label
+# maximum entropy inference or model calibration) and our comparison methods (als is adaptive label
 # smoothing; docs/protocol.md, section 5).
 COMPARED = (
     "baseline",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class CalibrationReport(dict[str, float]):
-    """Metrics by their names in docs/reference/metrics.md, in [0, 1] and not in percent.
+    """Metrics by their names in docs/reference/metrics.md, as fractions and not in percent.
 
     `print` shows a table; a name without a value raises a KeyError that says why.
 

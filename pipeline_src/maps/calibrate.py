@@ -387,7 +387,8 @@ def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -
 def _contents(counted: FolderCounts) -> dict[str, bytes]:
     """Return for each image id the image's row of the counts, as bytes that identify its content.
 
-    The row holds size, numbers of pixels and sums of scores, equal for equal maps and masks only.
+    The row holds size, numbers of pixels and sums of scores. Different images hardly ever have
+    equal rows; a mirrored copy has.
 
     Images without a pixel that counts and maps of one value are left out, because several images
     share such sums.

@@ -63,7 +63,7 @@ class FolderCounts:
         self._masks = sha256()  # of all masks: `compare` refuses folders of other masks
 
     def counts(self) -> dict[str, Counts]:
-        """Return the counts by protocol, of all pixels of all maps that were added."""
+        """Return the counts by protocol, of the pixels that count in all maps that were added."""
         return self._accumulator.counts()
 
     def add(self, saved: SavedMap) -> None:
@@ -98,8 +98,9 @@ class FolderCounts:
     def _check_mask_values(self) -> None:
         """Raise a UserError where the values of binary masks do not determine the object.
 
-        All masks decide together: 0 and 255 or 0 and 1 are background and object, other values are
-        unclear (`object_unclear`). So are masks of 0 and 255 if 255 is ignored: it is the object.
+        All masks decide together: 0 and 255 or 0 and 1 are background and object, and the grays of
+        soft edges are allowed. Values that may be class ids, or two objects, are unclear
+        (`object_unclear`). So are masks of 0 and 255 if 255 is ignored: it is the object.
         """
         values = sorted(self.examples)  # that occur in the masks, without the ignored value
         top = max(values, default=0)

@@ -118,7 +118,7 @@ def _reduced_histogram(name: str, counts: Counts, bins: int) -> Histogram:
     finer cells if metrics sort the pixels of these counts.
 
     Args:
-        name: of the counts: a protocol, `top` or a class (`RANKED`).
+        name: of the counts: a protocol or `top`, whose pixels metrics sort (`RANKED`), or a class.
     """
     if name not in RANKED:
         return _joined(counts, regular_edges(bins), surest=UNKNOWN)
@@ -142,9 +142,8 @@ def restored(run: Arrays) -> dict[str, Counts]:
         measured = counts["table"] != UNMEASURED
         columns = np.where(measured, counts["table"] * steps, UNMEASURED)
         for column in np.flatnonzero(measured.any(axis=1)):
-            last = np.flatnonzero(measured[column])[
-                -1
-            ]  # this image gets the remainder of the total
+            # The last image with a value gets the remainder of the total.
+            last = np.flatnonzero(measured[column])[-1]
             columns[column, last] += counts["rest"][column]
         groups = image_groups(run, counts)
         arrays[f"{name}_table"] = columns.T

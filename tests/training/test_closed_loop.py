@@ -1,4 +1,4 @@
-"""ASLP_CL, its control and its groups: the loop rests where confidence equals accuracy (docs/theory.md section 7)."""
+"""ASLP_CL, its control and its groups: the loop rests where confidence equals accuracy (docs/theory.md section 6)."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ def test_mc_takes_the_current_network_unless_told_otherwise():
 
 @pytest.mark.parametrize("beta", [0.4, 0.75, 1.0, 2.0])
 def test_the_rule_oscillates_above_one_half_and_settles_below(beta):
-    """docs/theory.md section 5: one image with m = 4 and A = 0.94 held constant."""
+    """docs/theory.md section 4: one image with m = 4 and A = 0.94 held constant."""
     method = started("aslp_mc", n=1, beta=beta)
     method.after_validation(Validation(0.94, 0.97), 5)
     s = []

@@ -20,8 +20,8 @@ class ASLPCL(AdaptivePerturbation):
     the validation images. In ASLP_MC the target level is 1 - A.
 
     The target level is the wanted mean of beta alpha_i over all images, that is 1 minus the mean
-    confidence of the perturbed labels. At B = 0 no label is perturbed, as in the baseline. B stops
-    moving only where C = A.
+    confidence of the perturbed labels. At B = 0 no label is perturbed, as in the baseline. Between
+    0 and the highest level that the alphas can reach, B stops moving only where C = A.
 
     In each step the alphas move by the margins of their images, and are then shifted together
     (projected) until the mean of beta alpha_i is B again. So the margins determine only which
