@@ -32,7 +32,7 @@ from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import pixels
 from pipeline_src.training.classifier import DenseClassifier, build_classifier
 from pipeline_src.training.loop import TrainingRun, averaged_model
-from pipeline_src.training.method import Validation
+from pipeline_src.training.method import Method, Validation
 from pipeline_src.training.models import modules
 from pipeline_src.training.registry import choose
 
@@ -88,7 +88,7 @@ def measure(task: Task) -> Result:
     """Return the speed and memory of a task. It may change how this process resizes maps."""
     if not task.products:
         pixels.resized = interpolated
-        modules.resized = interpolated
+        modules.resized = interpolated  # type: ignore[attr-defined]  # it is imported there
     experiment = settings(task)
     torch.manual_seed(0)
     model = build_classifier(experiment, 2, pretrained=False)
@@ -108,6 +108,7 @@ def measure(task: Task) -> Result:
 def training_step(task: Task, experiment: Experiment, model: DenseClassifier) -> Any:
     """Return a function that trains a step of ASLP_MC, as the training loop does."""
     method = choose("aslp_mc", {"start_epoch": 1}).method
+    assert isinstance(method, Method)
     method.start(task.batch, {}, 2)
     # Alphas move with the accuracy of the epoch before.
     method.after_validation(Validation(accuracy=0.9, confidence=0.9), 1)

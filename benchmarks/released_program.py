@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 from math import log
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -79,9 +80,8 @@ def photographs(folder: Path) -> None:
             1, border // 2 + 1, 2
         )  # whole pixels at both ends, so that both crops are the same
         theirs = filtered(image[top : height - top, left : width - left], side)
-        ours, _ = augment(
-            square, square[..., 0], Draw(np.array([2 * left / width, 2 * top / height])), settings
-        )
+        draw: Any = Draw(np.array([2 * left / width, 2 * top / height]))
+        ours, _ = augment(square, square[..., 0], draw, settings)
         trained.append(np.abs(theirs.astype(int) - ours).mean())
         sharp.append(contrast(ours) / contrast(theirs))
         cut.append([(1 + BORDER) / 2 / (LONGER * length / longer) for length in (width, height)])
@@ -143,6 +143,7 @@ def maps(folder: Path, masks: Path) -> None:
     whole, halved = [], []
     for pair in pair_files(folder, masks):
         level = decode_mask(pair.map.read_bytes())
+        assert pair.mask
         mask = decode_mask(pair.mask.read_bytes())
         half = (level.shape[1] // 2, level.shape[0] // 2)
         whole.append((stretched(level), mask / 255))

@@ -128,7 +128,7 @@ def snakemake_folder() -> str:
 
 
 def command(*words: str, folder: str | None = None) -> None:
-    program = [Path(sys.executable).with_name(words[0]), *words[1:]]
+    program = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
     subprocess.run(program, cwd=folder or snakemake_folder(), capture_output=True, check=True)
 
 

@@ -52,7 +52,7 @@ def read(folder: Path) -> None:
     import nibabel
 
     for name in ("maps", "masks"):
-        np.asanyarray(nibabel.load(folder / name / "case.nii").dataobj).max()
+        np.asanyarray(nibabel.Nifti1Image.from_filename(folder / name / "case.nii").dataobj).max()
 
 
 PROGRAMS = {"judge": judge, "read": read, "write": write}

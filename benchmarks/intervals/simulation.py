@@ -183,7 +183,7 @@ def decisions(
     by ECE's own interval and with the squared error; in which a point more is found, by either.
     """
     counts = np.zeros((len(SEEDS), 4))
-    number = population.count.shape[1]
+    number: int = population.count.shape[1]
     share = population.count.sum(axis=(0, 1)) / population.count.sum()
     for _ in range(repetitions):
         images = rng.integers(0, number, number)

@@ -121,8 +121,13 @@ def measurement(
         for name, of_resamples in metrics(resampled).items():
             points[name].append(float(exact[name]))
             values[name].append(of_resamples + (points[name][-1] - whole[name]))
-    arrays = ({name: np.array(rows) for name, rows in table.items()} for table in (points, values))
-    return Measurement(list(temperatures), len(images), len(images), *arrays)
+    return Measurement(
+        seeds=list(temperatures),
+        images=len(images),
+        units=len(images),
+        points={name: np.array(rows) for name, rows in points.items()},
+        values={name: np.array(rows) for name, rows in values.items()},
+    )
 
 
 def _level_means(cells: Counted) -> np.ndarray:

@@ -14,6 +14,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,11 @@ from PIL import Image
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import key_of, measure
-from pipeline_src.calibrators.calibrator import Calibrator, fitted
-from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
+from pipeline_src.calibrators.calibrator import Calibrator, calibrated, fitted
+from pipeline_src.calibrators.registry import calibrator_class
 from pipeline_src.maps.calibrate import counts_and_pixels
-from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import Form, Pair
+from pipeline_src.maps.checks import FolderCounts
+from pipeline_src.maps.files import Form, Pair, read_pairs
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 
@@ -40,6 +41,14 @@ FIT = {
 }  # the calibrators
 TEST = {"u2net": ("ECSSD, second half", "DTD")} | dict.fromkeys(
     ("medium", "small"), ("ECSSD", "DUTS-held-out", "DTD", "Brodatz")
+)
+CALIBRATORS = (
+    "temperature",
+    "platt",
+    "beta",
+    "isotonic",
+    "histogram_binning",
+    "image_temperature",
 )
 SHOWN = ("accuracy", "ece", "brier")
 INTRO = """# Published full-size networks
@@ -115,9 +124,12 @@ class Data:
         self, network: str, name: str, calibrator: Calibrator | None = None
     ) -> Measurement:
         """Return the metrics `SHOWN` of a network on a set, calibrated or not, and on resamples."""
-        pairs = self.pairs(network, name)
-        calibrators = {pair.stem: calibrator for pair in pairs} if calibrator else None
-        counted = count_folder(pairs, Form(), calibrators=calibrators)
+        counted = FolderCounts(Form())
+        for saved in read_pairs(self.pairs(network, name), Form()):
+            if calibrator:
+                probability = calibrated(calibrator, saved.probability, saved.logits)
+                saved = replace(saved, probability=probability)
+            counted.add(saved)
         names = [*SHOWN, METRICS["ece"].decided_by]
         return measure(counted.counts()["raw"], 10, key_of(name), names=names)
 

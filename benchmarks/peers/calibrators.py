@@ -50,7 +50,7 @@ def measured(apply):
         f = apply(log_odds(sample.probability)).astype(np.float32)
         p = f if f.ndim == 3 else np.stack([1 - f, f])
         accumulator.add(checked(p, sample.target, pair.stem, ignore=K))
-    counts = grouped(accumulator.counts(), groups_of(tested, sys.argv[1]))
+    counts = grouped(accumulator.counts(), groups_of([pair.stem for pair in tested], sys.argv[1]))
     return measure(counts["raw"], 10, SEED, names=SHOWN + DECIDING)
 
 
@@ -59,10 +59,9 @@ def cell(run, metric):
     best = min(
         (runs[name] for name in CALIBRATORS if name in runs), key=lambda own: own.points[metric][0]
     )
-    text, effect = (
-        METRICS[metric].number(run.points[metric][0]),
-        estimate(metric, (run, 1.0), (best, -1.0)),
-    )
+    text = METRICS[metric].number(run.points[metric][0])
+    effect = estimate(metric, (run, 1.0), (best, -1.0))
+    assert effect is not None  # both have the metric
     ends = with_ends(Difference.of(METRICS[metric]), effect.value, effect.interval())
     return f"**{text}**" if run is best else f"{text}: {ends} {effect.direction}".rstrip()
 

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -71,7 +72,7 @@ def main() -> None:
     arguments = parser.parse_args()
     facts = yaml.safe_load((HERE / "facts.yaml").read_text(encoding="utf-8"))
     interpreters = dict(pair.split("=", 1) for pair in arguments.python)
-    results = {}
+    results: dict[str, Any] = {}
     for package in facts["packages"]:
         results[package] = measure(
             package, interpreters.get(package, sys.executable), arguments.folders

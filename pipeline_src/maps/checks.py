@@ -33,6 +33,8 @@ class FolderCounts:
         values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
         ignored: number of pixels that do not count.
         resized: stems of maps of another size than their mask.
+        masks_digest: SHA-256 of the labels of all masks, in the order of the images, by which
+            `compare` refuses folders of other masks; `count_folder` sets it.
 
     Args:
         form: of all maps. Volumes have the protocol `raw` only, and no S- and E-measure.
@@ -60,7 +62,7 @@ class FolderCounts:
         self.examples: dict[int, str] = {}
         self.ignored = 0
         self.resized: list[str] = []
-        self._masks = sha256()  # of all masks: `compare` refuses folders of other masks
+        self.masks_digest = ""
 
     def counts(self) -> dict[str, Counts]:
         """Return the counts by protocol, of the pixels that count in all maps that were added."""
@@ -80,14 +82,8 @@ class FolderCounts:
         for mask_value in np.flatnonzero(saved.mask_values).tolist():
             self.examples.setdefault(mask_value, str(saved.pair.mask))
         self.ignored += int(np.count_nonzero(sample.target == sample.ignore))
-        self._masks.update(np.ascontiguousarray(sample.target, np.uint8).data)
         if probability.shape != saved.probability.shape:
             self.resized.append(sample.id)
-
-    @property
-    def masks_digest(self) -> str:
-        """The SHA-256 of the labels of all masks, in the order of the images."""
-        return self._masks.hexdigest()
 
     def check(self) -> None:
         """Raise a UserError where the values of binary maps or masks do not show what they mean."""
@@ -227,8 +223,11 @@ def count_folder(
         UserError: names all files that cannot be used, or what their values do not show.
     """
     counted = FolderCounts(form, whole_maps=whole_maps, weighted_f=weighted_f)
+    masks = sha256()
     for saved in read_pairs(pairs, form):
         counted.add(saved)
+        masks.update(np.ascontiguousarray(saved.target, np.uint8).data)
         del saved  # before the next one is read
+    counted.masks_digest = masks.hexdigest()
     counted.check()
     return counted
