@@ -99,14 +99,14 @@ def calibrate_folder(
     check_bins(bins)
     if method != ALL:
         calibrator_class(method, "--method")  # an unknown name is an error
+    elif not resamples:
+        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
     _check_output(out, inputs=(pred, mask, apply, test_mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
     units = groups_of([pair.stem for pair in pairs], groups)
     units_of_scored = groups_of([pair.stem for pair in scored], groups)
-    if method == ALL:
-        _check_choice(len(pairs), units, resamples)
     # The maps to fit to.
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
@@ -115,10 +115,14 @@ def calibrate_folder(
     # Cross-validation: the metrics of the same maps as they are (`BASELINE`), and by calibrator.
     measured: dict[str, Measurement] = {}
     if method == ALL or not test_mask:
-        names = suitable(pixels.classes) if method == ALL else [method]
+        measured[BASELINE] = _measured(fit_counts, units, bins, resamples)
+        names = [method]
+        if method == ALL:
+            _check_choice(measured[BASELINE].units)
+            names = suitable(pixels.classes)
         counted, fold_warnings = cross_validated(names, pixels, units, pairs, form)
         warnings += fold_warnings
-        for name, counts in ({BASELINE: fit_counts} | counted).items():
+        for name, counts in counted.items():
             measured[name] = _measured(counts, units, bins, resamples)
     table: dict[str, Any] = {}
     if method == ALL:
@@ -184,21 +188,16 @@ def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
     )
 
 
-def _check_choice(images: int, units: np.ndarray | None, resamples: int) -> None:
-    """Raise a UserError if a calibrator cannot be chosen: without resamples, or with too few images
-    or groups of them.
+def _check_choice(units: int) -> None:
+    """Raise a UserError if there are too few to choose a calibrator.
 
     Args:
-        images: their number.
-        units: (N,) the group of each image, from 0; None where images are independent.
+        units: number of images with a pixel that counts, or of groups of images.
     """
-    if not resamples:
-        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
-    number = images if units is None else int(units.max()) + 1
-    if number < FEW_GROUPS:
+    if units < FEW_GROUPS:
         raise UserError(
             "--method all needs more images, or groups of them, to tell calibrators apart",
-            found=number,
+            found=units,
             expected=f"{FEW_GROUPS} or more",
             fix="--method temperature",
         )

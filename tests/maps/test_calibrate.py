@@ -165,6 +165,10 @@ def test_the_note_on_intervals_counts_the_images_that_are_resampled(folders, tmp
     where = {"pred": folders["pred"], "mask": mask, "apply": folders["apply"], "out": tmp_path / "out"}
     result = calibrate_folder(**where, ignore=9, resamples=20)
     assert result["scored_images"] == 18 and any("17" in line for line in result["warnings"])
+    for k in range(1, 9):
+        shutil.copy(mask / "a00.png", mask / f"a{k:02d}.png")
+    with pytest.raises(UserError, match=r"--method all[\s\S]+found: +9\n"):
+        calibrate_folder(**where, ignore=9, method="all")
 
 
 def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
