@@ -57,7 +57,7 @@ def seed_pairs(a: Sequence[int], b: Sequence[int], pooled: bool = False) -> list
     order. A single run of the networks of all seeds is paired with each seed of the other side.
 
     Args:
-        pooled: whether only one side is such a run, so that all its seeds are paired with all.
+        pooled: whether only one side is such a run. All pairs of seeds are compared then.
     """
     if pooled:
         return list(product(sorted(a), sorted(b)))
