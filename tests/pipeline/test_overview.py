@@ -46,10 +46,9 @@ def made(tmp_path, monkeypatch) -> Path:
     content = {"experiment": "small", "methods": {"baseline": {}}, "experiments": experiments}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     for name in NETWORKS:
-        view, today = Path("results") / name, build(read(), name)
-        jobs = [Job("tables", "tables", ("T1.csv", "T2.csv"), tables, view=view / "tables")]
-        for job in [*jobs, Job("claims", "claims", ("claims.json",), claims, view=view)]:
-            vars(job)["fingerprint"] = today.job(job.name).fingerprint
+        jobs = [Job("tables", "tables", ("T1.csv", "T2.csv"), tables, view=Path("results", name, "tables"))]
+        for job in [*jobs, Job("claims", "claims", ("claims.json",), claims, view=Path("results", name))]:
+            vars(job)["fingerprint"] = build(read(), name).job(job.name).fingerprint
             run_job(job)
     return Path("results/small")
 
