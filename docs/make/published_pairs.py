@@ -68,7 +68,9 @@ def made_of(pair: str) -> dict[str, str]:
     """SHA-256 of the counts that a pair's differences are computed from, by experiment."""
     digests = {}
     for side in pair.split("/"):
-        name = side.partition(":")[0]
+        experiment, _, method = side.partition(":")
+        # The counts of some methods are in the file of another published experiment.
+        name = _publication(side).counts_in.get(method, experiment)
         publication = published.Publication.read(published.FOLDER / name)
         digests[name] = publication.files[published.COUNTS]
     return digests
