@@ -21,6 +21,7 @@ from pipeline_src.errors import UserError, did_you_mean
 FULL = (errno.ENOSPC, errno.EDQUOT)  # error numbers of a full disk, and of an exceeded quota
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)  # error numbers of a missing write permission
 SPARE = 1 << 20  # bytes; a disk with fewer free bytes counts as full
+Content = dict[str, Any]  # of a JSON file
 # Significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor.
 DIGITS = 8
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from made_results import HandMade, by_hand
 
-from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.analysis.facts import COMPARED, Facts, MethodFacts
 from pipeline_src.claims.checks import View
 
 PARTS = {"val": "val", "one": "id", "two": "id", "dots": "ood", "lines": "ood"}
@@ -20,6 +20,7 @@ METHODS = {
     "aslp_mei": MethodFacts("aslp_mei", learns=True),
     "aslp_mc": MethodFacts("aslp_mc", learns=True),
 }
+METHODS |= {code: MethodFacts(code) for code in COMPARED if code not in METHODS}
 # By code, what each claim wants: values on ID sets, and on OOD sets.
 USUAL = {
     "baseline": {"ece": (0.05, 0.12), "oe": (0.04, 0.11), "gap": (0.05, 0.12), "entropy": (0.1, 0.1)},
@@ -42,7 +43,7 @@ def view(
 
     Args:
         changes: (method, metric, part) -> value in place of the usual one.
-        methods: in place of the five.
+        methods: in place of `METHODS`.
         wide: methods whose values fall where the others' rise, so that a difference is uncertain by 2 WIDTH.
         more: of the view.
     """

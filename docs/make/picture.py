@@ -1,7 +1,7 @@
 """The picture of README.md, from published results: `python docs/make/picture.py`.
 
-The numbers of its bins are those of the report's figure: `dense-calibration rebuild --experiment
-mini_seeds` first.
+The numbers of its bins are those of the report's figure: run `dense-calibration rebuild --report
+--experiment mini_seeds` first.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def bins_of(method: str) -> list[dict[str, float]]:
     name = f"{EXPERIMENT}/figures/reliability-raw-{SPLIT}.csv"
     file = ROOT / "results/published-rebuilt" / name
     if not file.is_file():
-        sys.exit(f"{file} is missing: run `dense-calibration rebuild --experiment {EXPERIMENT}`")
+        command = f"dense-calibration rebuild --report --experiment {EXPERIMENT}"
+        sys.exit(f"{file} is missing: run `{command}`")
     bins = []
     for row in csv.DictReader(file.read_text().splitlines()):
         if row.pop("method") == method and row["bin"] != "all" and row["low"]:

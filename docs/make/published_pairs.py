@@ -68,7 +68,9 @@ def made_of(pair: str) -> dict[str, str]:
     """SHA-256 of the counts that a pair's differences are computed from, by experiment."""
     digests = {}
     for side in pair.split("/"):
-        name = side.partition(":")[0]
+        experiment, _, method = side.partition(":")
+        # The counts of some methods are in the file of another published experiment.
+        name = _publication(side).counts_in.get(method, experiment)
         publication = published.Publication.read(published.FOLDER / name)
         digests[name] = publication.files[published.COUNTS]
     return digests
@@ -85,6 +87,10 @@ def _computed(pair: str) -> Texts:
     minuend = _publication(first)
     subtrahend = _publication(second)
     facts = subtrahend.facts
+    of_all_seeds = []
+    for side, publication in ((first, minuend), (second, subtrahend)):
+        of_all_seeds.append(publication.facts.methods[side.partition(":")[2]].of_all_seeds)
+    pooled = of_all_seeds[0] != of_all_seeds[1]
     texts: Texts = {protocol: {} for protocol in facts.protocols}
     for split in facts.tests:
         if split not in minuend.facts.tests:
@@ -97,7 +103,8 @@ def _computed(pair: str) -> Texts:
             a = {seed: by_protocol[protocol] for seed, by_protocol in counts.items()}
             b = {seed: by_protocol[protocol] for seed, by_protocol in other_counts.items()}
             by_metric = {}
-            for metric, effect in _differences(split, facts.bins, a, b, numbers).items():
+            seeds = seed_pairs(list(a), list(b), pooled)
+            for metric, effect in _differences(split, facts.bins, seeds, a, b, numbers).items():
                 by_metric[QUANTITIES[metric].column] = _text(metric, effect)
             texts[protocol][split] = by_metric
     return {protocol: by_split for protocol, by_split in texts.items() if by_split}
@@ -118,6 +125,7 @@ def _publication(side: str) -> published.Publication:
 def _differences(
     split: str,
     bins: int,
+    pairs: list[tuple[int, int]],
     a: dict[int, Counts],
     b: dict[int, Counts],
     groups: np.ndarray | None,
@@ -136,7 +144,6 @@ def _differences(
             runs.append(measure(run, bins, key_of(split), names=names))
         return Measurement.of_runs(range(len(seeds)), runs)
 
-    pairs = seed_pairs(list(a), list(b))
     measured_a = measured(a, [seed for seed, _ in pairs])
     measured_b = measured(b, [seed for _, seed in pairs])
     effects = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -49,12 +50,17 @@ class MetricDifference:
     effect: Estimate | None = None
 
 
-def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
+def seed_pairs(a: Sequence[int], b: Sequence[int], pooled: bool = False) -> list[tuple[int, int]]:
     """Return pairs of a seed of A and a seed of B.
 
     A seed that both have is paired with itself. If there is none, seeds are paired in ascending
-    order.
+    order. A single run of the networks of all seeds is paired with each seed of the other side.
+
+    Args:
+        pooled: whether only one side is such a run. All pairs of seeds are compared then.
     """
+    if pooled:
+        return list(product(sorted(a), sorted(b)))
     common = sorted({*a} & {*b})
     if common:
         return [(seed, seed) for seed in common]
@@ -65,6 +71,7 @@ def metric_differences(
     split: str,
     method: str,
     bins: int,
+    seeds: Sequence[tuple[int, int]],
     a: Mapping[int, Mapping[str, Counts]],
     b: Mapping[int, Mapping[str, Counts]],
     groups: tuple[Groups, Groups] = (None, None),
@@ -74,11 +81,11 @@ def metric_differences(
     Args:
         split: name of the dataset, from which the seed of its resamples follows.
         bins: equal-width bins of ECE and OE on [0, 1].
+        seeds: the pairs of seeds that are compared (`seed_pairs`).
         a, b: seed -> counts by protocol.
         groups: group of each image of A and of B, where images are not independent; equal images
             share one.
     """
-    seeds = seed_pairs(list(a), list(b))
     counts_a = [a[seed] for seed, _ in seeds]
     counts_b = [b[seed] for _, seed in seeds]
     groups_a, groups_b = groups

@@ -240,16 +240,16 @@ def effective_units(
     return float(differences.sum() ** 2 / (differences**2).sum())
 
 
-def joint_level(effects: Sequence[Estimate]) -> float:
-    """Return the level of single intervals that hold all together in 95 % of cases.
+def joint_level(effects: Sequence[Estimate], together: float = LEVEL) -> float:
+    """Return the level of single intervals that hold all together at the level `together`.
 
-    It is at most Sidak's level, 0.95^(1/n) of n independent intervals.
+    It is at most Sidak's level, together^(1/n) of n independent intervals.
 
     With one seed it follows from the largest abs(t) over the effects on resamples of the same
     images (Romano and Wolf, Econometrica 2005). With several seeds it is Sidak's, because a few
     seeds do not tell how networks of different methods depend on each other (benchmarks/intervals).
     """
-    sidak = math.pow(LEVEL, 1 / max(1, len(effects)))
+    sidak = math.pow(together, 1 / max(1, len(effects)))
     number = min((len(effect.resampled) for effect in effects), default=0)
     if not number or any(effect.training_error for effect in effects):
         return sidak
@@ -257,10 +257,10 @@ def joint_level(effects: Sequence[Estimate]) -> float:
     resampled -= resampled.mean(axis=1, keepdims=True)
     varied = resampled[resampled.std(axis=1) > 0]  # an effect without variance is never outside
     if not len(varied):
-        return LEVEL
+        return together
     largest = np.abs(varied / varied.std(axis=1, keepdims=True)).max(axis=0)
-    level = 2 * NORMAL.cdf(float(np.quantile(largest, LEVEL))) - 1
-    return float(np.clip(level, LEVEL, sidak))
+    level = 2 * NORMAL.cdf(float(np.quantile(largest, together))) - 1
+    return float(np.clip(level, together, sidak))
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:

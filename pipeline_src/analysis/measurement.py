@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS, error_interval, interval, within
+from pipeline_src.analysis.intervals import (
+    ENOUGH,
+    FEW_GROUPS,
+    Limits,
+    error_interval,
+    interval,
+    within,
+)
 from pipeline_src.counting.counts import Histogram
 from pipeline_src.counting.storage import histogram_from
 from pipeline_src.errors import UserError
@@ -117,7 +124,7 @@ class Measurement:
             values[name] = float(by_seed[0])
         return values
 
-    def intervals(self) -> dict[str, tuple[float, float] | None]:
+    def intervals(self) -> dict[str, Limits | None]:
         """Return metric -> the 95 % interval over images, for a single run.
 
         The interval is None where a resample leaves the metric undefined.
@@ -126,7 +133,7 @@ class Measurement:
         for name, values in self.values.items():
             units = self.present.get(name, self.units)
             by_percentiles[name] = interval(float(self.points[name][0]), values[0], units)
-        limits: dict[str, tuple[float, float] | None] = {}
+        limits: dict[str, Limits | None] = {}
         for name, ends in by_percentiles.items():
             metric = METRICS[name]
             square = by_percentiles.get(metric.decided_by)

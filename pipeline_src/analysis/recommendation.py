@@ -45,9 +45,10 @@ RULE = (
     f"significantly lower, its accuracy on each is kept within {100 * MARGIN:g} points, and its "
     "Brier score is not significantly higher.",
     "Among these, a method ties with that of the lowest ECE if the paired 95 % CI of their ECE "
-    "difference contains 0 and its Brier score is not significantly higher.",
-    f"The simplest method of the tie is recommended: {', '.join(SIMPLICITY)}, methods that train "
-    "differently.",
+    "difference contains 0, or if both are below the noise floor, and its Brier score is not "
+    "significantly higher.",
+    "The simplest method of the tie is recommended, of equally simple ones that of the lowest ECE: "
+    f"{', '.join(SIMPLICITY)}, methods that train differently.",
 )
 # Outcomes of methods in the rule.
 RECOMMENDED = "recommended"
@@ -202,7 +203,7 @@ class Recommendation:
     Attributes:
         method: the recommended method, the baseline if none improves on it; None where nothing can
             be recommended.
-        tied: the methods that tie with the recommended one, the lowest mean ECE first.
+        tied: the other methods that tie with that of the lowest mean ECE, the lowest first.
         outcomes: method -> why it is recommended or not, in a few words.
     """
 
@@ -278,8 +279,8 @@ def sentences(
     if method == baseline:
         lowest = inside.methods[0]
         text = (
-            f"Keep the baseline. No method improves on its mean ECE on {images}, {error}; "
-            f"the lowest is {inside.error_text(lowest)} ({lowest})."
+            f"Keep the baseline. No method improves on it by the rule. Its mean ECE on {images} is "
+            f"{error}; the lowest is {inside.error_text(lowest)} ({lowest})."
         )
     else:
         title = described.get(method, {}).get("title", method)
@@ -289,5 +290,5 @@ def sentences(
             f"{100 * MARGIN:g} points."
         )
     if choice.tied:
-        text += f" Not significantly different: {', '.join(choice.tied)}."
+        text += f" Also tied with the lowest ECE: {', '.join(choice.tied)}."
     return text

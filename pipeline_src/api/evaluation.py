@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline_src import __version__
+from pipeline_src.analysis.intervals import Limits
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.api.batches import batches_of, check_objects, checked_image, object_mask
 from pipeline_src.calibrators.pixels import least_probability
@@ -48,7 +49,7 @@ class CalibrationReport(dict[str, float]):
         images: int,
         pixels: int,
         bins: int,
-        intervals: Mapping[str, tuple[float, float]],
+        intervals: Mapping[str, Limits],
         undefined: Mapping[str, str],
     ):
         super().__init__(numbers)

@@ -83,7 +83,7 @@ class DenseCalibration(Metric):
             probabilities, masks, self.ignore, self.levels, volumes=self.volumes, objects=objects
         )
         self.objects[list(objects)] = 1
-        self.top.fill_(int(histogram.top))
+        self.top.fill_(max(int(self.top), int(histogram.top)))
         for name in ARRAYS:
             of_batch = torch.from_numpy(getattr(histogram, name))
             getattr(self, name).add_(of_batch.to(self.device))

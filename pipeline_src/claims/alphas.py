@@ -25,7 +25,7 @@ from pipeline_src.analysis.intervals import NAN, interval
 from pipeline_src.analysis.resampling import image_means, key_of
 from pipeline_src.claims.checks import View
 from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence, Items
-from pipeline_src.metrics.metric import Quantity
+from pipeline_src.metrics.metric import NOT_NEGATIVE, Quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,7 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     return Evidence(
         what=f"image-specific spread of the alphas of {method}",
         sets={"train": images},
-        effect=Estimate(shares, low, high),
+        effect=Estimate(shares, low, high, units=images, range=NOT_NEGATIVE),
         target=ABOVE_ZERO,
         quantity=SPREAD,
     )

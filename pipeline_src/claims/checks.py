@@ -201,10 +201,15 @@ def against_others(
     """
 
     def check(view: View, entry: str) -> Items:
-        """Yield the differences of `entry` from each compared method, for each test set."""
+        """Yield the differences of `entry` from each compared method, for each test set, and a
+        `Missing` if the experiment lacks some of these methods.
+        """
         methods = view.facts.methods
         others = {*codes} - {methods[entry].code}
         compared = [name for name in view.facts.compared if methods[name].code in others]
+        lacking = others - {methods[name].code for name in compared}
+        if lacking:
+            yield view.missing_entry(", ".join(sorted(lacking)))
         for role in roles:
             if role == "id" or view.sets(role):
                 yield from view.differences(metric, target, entry, compared, role)

@@ -48,9 +48,10 @@ C8 = Claim(
 def carried_over(view: View) -> Content:
     """Return an experiment's part in C8, in the protocol of `view`: the finding on its own task.
 
-    It is stored in the experiment's claims.json, from which `judged` reads it.
+    It is stored in the experiment's claims.json, from which `judged` reads it. Its level is that of
+    a claim on an experiment for each task.
     """
-    return Finding.of(C8.evidence(view)).as_json()
+    return Finding.of(C8.evidence(view), findings=len(TASKS)).as_json()
 
 
 def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> Content:

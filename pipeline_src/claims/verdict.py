@@ -208,18 +208,25 @@ class Evidence:
         Args:
             level: of the interval that would refute.
         """
-        value = self.effect.value
         if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
             return ""
-        distance = min(abs(self.target.low - value), abs(self.target.high - value))
-        if self.target.contains((value, value)):  # it would support; the 95 % interval decides that
+        ranges = self._ranges(self.target)
+        inside = [target.contains((effect.value, effect.value)) for target, effect in ranges]
+        if len(set(inside)) > 1:  # a larger sample would not make them agree
+            return UNDECIDABLE
+        if inside[0]:  # it would support; the 95 % interval decides that
             level = LEVEL
-        seeds, factor = needed_sample(self.effect, distance, level)
+        needed = []
+        for target, effect in ranges:
+            distance = min(abs(target.low - effect.value), abs(target.high - effect.value))
+            needed.append(needed_sample(effect, distance, level))
+        seeds = [number for number, _ in needed if number]
+        factors = [factor for _, factor in needed if factor]
         samples = []
-        if seeds:
-            samples.append(f"{seeds} seeds")
-        if factor:
-            samples.append(f"{math.ceil(factor * max(self.sets.values())):,} images")
+        if len(seeds) == len(ranges):
+            samples.append(f"{max(seeds)} seeds")
+        if len(factors) == len(ranges):
+            samples.append(f"{math.ceil(max(factors) * max(self.sets.values())):,} images")
         if not samples:
             return UNDECIDABLE
         return f"An effect of this size and spread would be decided by {' or by '.join(samples)}."
@@ -304,13 +311,18 @@ def verdict_of(says: set[str], is_complete: bool) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict, and the evidence and missing results that it rests on."""
+    """A verdict, and the evidence and missing results that it rests on.
+
+    Attributes:
+        findings: number of findings, this one among them, that decide a claim together.
+    """
 
     evidence: Sequence[Evidence]
     missing: Sequence[Missing] = ()
+    findings: int = 1
 
     @classmethod
-    def of(cls, items: Items) -> Finding:
+    def of(cls, items: Items, findings: int = 1) -> Finding:
         """Return the finding that follows from the items of a check; equal missing results count
         once.
         """
@@ -321,16 +333,17 @@ class Finding:
                 evidence.append(item)
             elif item not in missing:
                 missing.append(item)
-        return cls(evidence, missing)
+        return cls(evidence, missing, findings)
 
     @cached_property
     def level(self) -> float:
         """The confidence level of each interval at which the intervals of all comparisons together
-        cover their true values in 95 % of cases.
+        cover their true values in 95 % of cases, with those of as large other findings.
 
         Where the squared error also decides a comparison, its interval counts instead.
         """
-        return joint_level([item.effect.decided or item.effect for item in self.evidence])
+        effects = [item.effect.decided or item.effect for item in self.evidence]
+        return joint_level(effects, math.pow(LEVEL, 1 / self.findings))
 
     @property
     def seeds(self) -> int:

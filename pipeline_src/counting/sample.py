@@ -60,10 +60,13 @@ class Sample:
 
     @cached_property
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels that count: their probabilities, (n,) or (K, n) float32, and labels (n,)."""
-        labels = self.target.reshape(-1)[self.valid]
+        """The pixels that count: their probabilities, (n,) or (K, n) float32, and labels (n,).
+
+        Both arrays are contiguous, which the compiled pass needs.
+        """
+        labels = np.ascontiguousarray(self.target.reshape(-1)[self.valid])
         if self.classes is None:
-            return self.probability.reshape(-1)[self.valid], labels
+            return np.ascontiguousarray(self.probability.reshape(-1)[self.valid]), labels
         probability = numpy_array(self.probability).reshape(self.classes, -1)[:, self.valid]
         return np.ascontiguousarray(probability, np.float32), labels.astype(np.int64)
 

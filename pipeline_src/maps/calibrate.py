@@ -29,7 +29,7 @@ from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
-from pipeline_src.files import atomic, write_text
+from pipeline_src.files import Content, atomic, write_text
 from pipeline_src.maps.checks import FolderCounts
 from pipeline_src.maps.compare import paired_scores
 from pipeline_src.maps.files import (
@@ -73,7 +73,7 @@ def calibrate_folder(
     groups: str = "",
     logits: bool = False,
     skip_unpaired: bool = False,
-) -> dict[str, Any]:
+) -> Content:
     """Fit a calibrator to the maps in `pred`, and write it and the calibrated maps of `apply`.
 
     Writes calibrator.json, scores.json and maps/ into `out`. Where the applied maps have no masks,
@@ -124,7 +124,7 @@ def calibrate_folder(
         warnings += fold_warnings
         for name, counts in counted.items():
             measured[name] = _measured(counts, units, bins, resamples)
-    table: dict[str, Any] = {}
+    table: Content = {}
     if method == ALL:
         method, table = choose(measured)
         if not test_mask:
@@ -151,7 +151,7 @@ def calibrate_folder(
             run_before = measured[BASELINE]
             run_after = measured[method]
         record = Record.of(calibrator, pixels)
-        result: dict[str, Any] = {
+        result: Content = {
             "method": method,
             "keeps_class": calibrator.keeps_class,
             "fitted_on": record.fitted_on.model_dump(),
@@ -343,7 +343,7 @@ def _measured(
     return measure(grouped(counted.counts(), units)["raw"], bins, SEED, resamples)
 
 
-def choose(measured: Mapping[str, Measurement]) -> tuple[str, dict[str, Any]]:
+def choose(measured: Mapping[str, Measurement]) -> tuple[str, Content]:
     """Return the calibrator that the rule of reports (`recommend`) chooses, and a table of all.
 
     Of calibrators that the rule finds equally simple, the one with the lowest Brier score is

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.resampling import SEED, measure
 from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.files import Content
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.text_tables import UNDEFINED, aligned
@@ -38,7 +38,7 @@ def class_counts(raw: Counts, k: int) -> Counts:
 
 def class_results(
     raw: Counts, bins: int, resamples: int
-) -> tuple[list[dict[str, Any]], list[np.ndarray | None]]:
+) -> tuple[list[Content], list[np.ndarray | None]]:
     """Return the numbers of each of K classes, and the error bars of its reliability diagram.
 
     Returns:
@@ -68,14 +68,14 @@ def class_results(
     return classes, bands
 
 
-def worst_first(classes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def worst_first(classes: Sequence[Content]) -> list[Content]:
     """Return the numbers of classes (`class_results`) in the order of ECE, largest first."""
     return sorted(classes, key=lambda of_class: -of_class["ece"])
 
 
 def draw_worst(
     raw: Counts,
-    result: Mapping[str, Any],
+    result: Content,
     bands: Sequence[np.ndarray | None],
     source: str,
     stem: Path,
@@ -104,7 +104,7 @@ def draw_worst(
     draw_classes(tables, notes, result["name"], [source, shown], stem)
 
 
-def summary_text(classes: Sequence[Mapping[str, Any]]) -> list[str]:
+def summary_text(classes: Sequence[Content]) -> list[str]:
     """Return the lines of the table of classes for the terminal, largest ECE first.
 
     Args:

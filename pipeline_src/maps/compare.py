@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ import numpy as np
 from pipeline_src import outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.intervals import FEW_GROUPS, Limits
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import SEED, measure_protocols
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import load
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import hash_of, reading, write_text
+from pipeline_src.files import Content, hash_of, reading, write_text
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import METRICS
 
@@ -30,7 +30,7 @@ ALIKE = ("n_classes", "bins", "groups")
 REQUIRED = ("name", "n_images", "n_pixels", "bins", "clamp", "masks", "warnings")
 
 
-def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> dict[str, Any]:
+def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> Content:
     """Evaluate two folders of maps into `out`/a and `out`/b, and compare the results.
 
     An error leaves earlier results.
@@ -49,9 +49,7 @@ def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> dic
         return compare_judged(new / "a", new / "b", new, titles=(str(a), str(b)))
 
 
-def compare_judged(
-    a: Path, b: Path, out: Path, titles: tuple[str, str] | None = None
-) -> dict[str, Any]:
+def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None = None) -> Content:
     """Compare two models on the same images, and write the differences and a diagram into `out`.
 
     Args:
@@ -110,7 +108,7 @@ def compare_judged(
     return result
 
 
-def _judged(folder: Path) -> dict[str, Any]:
+def _judged(folder: Path) -> Content:
     """Return the content of metrics.json in a folder that `judge` wrote.
 
     Raises:
@@ -129,7 +127,7 @@ def _judged(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _facts(model: Mapping[str, Any], raw: Counts) -> set[str]:
+def _facts(model: Content, raw: Counts) -> set[str]:
     """Return as lines of text what two models must have in common: options, groups and masks.
 
     Args:
@@ -153,7 +151,7 @@ def paired_scores(
     before: Measurement,
     after: Measurement,
     sides: tuple[str, str] = ("before", "after"),
-) -> dict[str, Any]:
+) -> Content:
     """Compare two measurements on the same resamples of the same images.
 
     A value is called changed only where the interval of the difference has a known coverage. So
@@ -172,7 +170,7 @@ def paired_scores(
     first, second = sides
     limits_before = before.intervals()
     limits_after = after.intervals()
-    scores: dict[str, Any] = {}
+    scores: Content = {}
     for name in names:
         if name not in before.points or name not in after.points:
             continue
@@ -209,7 +207,7 @@ def _symmetric(change: Estimate) -> Estimate:
     return replace(change, image_low=change.value - half, image_high=change.value + half)
 
 
-def _limits(effect: Estimate) -> tuple[float, float] | None:
+def _limits(effect: Estimate) -> Limits | None:
     """Return the limits of the interval of an effect; None where they are undefined."""
     if math.isnan(effect.image_low):
         return None

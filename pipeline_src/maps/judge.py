@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, numbers_of_stems
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import write_text
+from pipeline_src.files import Content, write_text
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_results, draw_worst
 from pipeline_src.maps.files import form_of, pairs_and_warnings
@@ -49,7 +48,7 @@ def judge_folder(
     weighted_f: bool = False,
     logits: bool = False,
     skip_unpaired: bool = False,
-) -> dict[str, Any]:
+) -> Content:
     """Evaluate the maps in `pred` against the masks in `mask`, and write the results into `out`.
 
     Writes metrics.json, counts.npz and images.csv (worst calibrated first). Maps of one object
@@ -98,7 +97,7 @@ def judge_folder(
             fix="name another value by --ignore",
         )
     # The content of metrics.json, in the order of its keys.
-    result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
+    result: Content = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     if classes:
         result["n_classes"] = classes
     result["bins"] = bins
@@ -144,7 +143,7 @@ def judge_folder(
 
 
 def _add_metrics(
-    result: dict[str, Any], counts: Mapping[str, Counts], resamples: int
+    result: Content, counts: Mapping[str, Counts], resamples: int
 ) -> dict[str, np.ndarray | None]:
     """Add the metrics of each protocol to `result`, the content of metrics.json, and return the
     error bars of its reliability diagram (`accuracy_band`) by protocol.
@@ -242,7 +241,7 @@ def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
 
 
 def _draw(
-    result: Mapping[str, Any],
+    result: Content,
     counts: Mapping[str, Counts],
     bands: Mapping[str, np.ndarray | None],
     source: str,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -21,9 +20,10 @@ from pipeline_src.analysis.conformal import (
     largest_risks,
 )
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
-from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
+from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
 from pipeline_src.counting.counts import Counts
+from pipeline_src.files import Content
 from pipeline_src.maps.classes import class_counts
 from pipeline_src.metrics.metric import FRACTION, Quantity, with_ends
 from pipeline_src.rng import generator
@@ -51,7 +51,7 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
 
 def controls(
     counts: Mapping[str, Counts], bound: Bound, resamples: int
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
+) -> tuple[dict[str, Content], list[str]]:
     """Return the thresholds for which the images guarantee a bound, and warnings.
 
     Args:
@@ -81,7 +81,7 @@ def controls(
     return result, warnings
 
 
-def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[str]:
+def class_warnings(result: Mapping[str, Content], bound: Bound) -> list[str]:
     """Return warnings that name the classes without a threshold, with a mask of all pixels, and
     with an empirical risk above the bound.
 
@@ -123,7 +123,7 @@ def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[s
 
 def controlled(
     risks: np.ndarray, bound: Bound, resamples: int, *, over_groups: bool = False
-) -> dict[str, Any]:
+) -> Content:
     """Return the threshold for which the images guarantee the bound, and its empirical risk.
 
     Args:
@@ -145,7 +145,7 @@ def controlled(
     total = defined.sum(axis=0)
     units = len(defined)
     level = bound.level(total, units)
-    result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
+    result: Content = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
     if bound.joint:
         result["joint"] = True
     if over_groups:
@@ -166,7 +166,7 @@ def controlled(
     return result
 
 
-def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any] | None:
+def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> Content | None:
     """Return the empirical FNR and FPR of the images, each at the threshold of the other folds.
 
     Args:
@@ -188,9 +188,7 @@ def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any
 
 
 @one_thread
-def risk_spread(
-    risks: np.ndarray, bound: Bound, resamples: int, key: int = SEED
-) -> tuple[float, float] | None:
+def risk_spread(risks: np.ndarray, bound: Bound, resamples: int, key: int = SEED) -> Limits | None:
     """Return the 95 % range of the expected risk of a further image, over calibration samples.
 
     The bound holds for the mean over samples of n images; the threshold of a single sample has a
@@ -219,7 +217,7 @@ def risk_spread(
     return float(low), float(high)
 
 
-def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
+def _empirical(risks: np.ndarray, resamples: int) -> Content:
     """Return both mean risks over images (or groups of them), with their intervals.
 
     Args:
@@ -230,8 +228,8 @@ def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
     """
     defined = ~np.isnan(risks)
     means = image_means(risks, SEED, resamples)
-    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(RISKS)
-    result: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": intervals}
+    intervals: dict[str, Limits | None] = dict.fromkeys(RISKS)
+    result: Content = {"images": int(defined.any(axis=1).sum()), "intervals": intervals}
     for column, name in enumerate(RISKS):
         known = risks[defined[:, column], column]
         result[name] = float(known.mean()) if len(known) else None
@@ -240,7 +238,7 @@ def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
     return result
 
 
-def exceeded(result: dict[str, Any], where: str) -> list[str]:
+def exceeded(result: Content, where: str) -> list[str]:
     """Return a warning if the whole confidence interval of the empirical risk exceeds the bound,
     and an empty list otherwise.
 
@@ -262,12 +260,12 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
     ]
 
 
-def _bound_of(control: Mapping[str, Any]) -> Bound:
+def _bound_of(control: Content) -> Bound:
     """Return the bound that `control`, a result of `controlled`, is about."""
     return Bound(control["risk"], control["alpha"], joint="joint" in control)
 
 
-def summary_text(result: Mapping[str, dict[str, Any]]) -> list[str]:
+def summary_text(result: Mapping[str, Content]) -> list[str]:
     """Return the lines for the terminal on all thresholds, the `result` of `controls`."""
     if "class0" in result:
         return _class_lines(result)
@@ -278,7 +276,7 @@ def summary_text(result: Mapping[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _class_lines(result: Mapping[str, dict[str, Any]]) -> list[str]:
+def _class_lines(result: Mapping[str, Content]) -> list[str]:
     """Return the lines of the table of the thresholds of K classes, and of its legend.
 
     Args:
@@ -313,7 +311,7 @@ def _rounded(threshold: float, bound: Bound) -> float:
     return (math.floor(scaled) if bound.risk == "fnr" else math.ceil(scaled)) / 1e4
 
 
-def _empirical_text(delivered: dict[str, Any] | None, risk: str, quantity: Quantity) -> str:
+def _empirical_text(delivered: Content | None, risk: str, quantity: Quantity) -> str:
     """Return an empirical risk as printed text with its confidence limits; a sign for an undefined
     number where it is not known.
 
@@ -327,7 +325,7 @@ def _empirical_text(delivered: dict[str, Any] | None, risk: str, quantity: Quant
     return with_ends(quantity, delivered[risk], delivered["intervals"][risk])
 
 
-def _control_lines(result: dict[str, Any]) -> list[str]:
+def _control_lines(result: Content) -> list[str]:
     """Return the lines for the terminal on one threshold, the `result` of `controlled`: the
     guarantee, the spread over samples, and the empirical risks.
     """

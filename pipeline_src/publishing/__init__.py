@@ -19,8 +19,8 @@ without data and networks. A folder holds:
 - `tables.md`: all tables as they are printed. `tables.zip`: the same as CSV files with all digits;
   `main.csv` has all metrics, a row for each protocol, dataset, method and seed.
 - `claims.json`, `claims.md`: the verdicts on the paper's claims and the numbers behind them.
-- `report.html` of `evidence` and `mini_seeds`; `rebuild --report` writes other reports to
-  results/published-rebuilt/.
+- `report.html` of `evidence`, `mini_seeds` and `new_seeds`; `rebuild --report` writes other
+  reports to results/published-rebuilt/.
 
 The first three files are sources. `rebuild` computes the others from them and compares numbers:
 they are equal up to 1e-9 or one unit in the eighth digit. `rebuild --write` replaces the computed

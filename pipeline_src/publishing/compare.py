@@ -194,11 +194,13 @@ def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
     experiments have.
     """
     method, split = pair
-    seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split))
+    of_all_seeds = [side.facts.methods[method].of_all_seeds for side in (a, b)]
+    pooled = of_all_seeds[0] != of_all_seeds[1]
+    seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split), pooled)
     counts_a = {seed: a.counts[method, seed, split]() for seed, _ in seeds}
     counts_b = {seed: b.counts[method, seed, split]() for _, seed in seeds}
     groups = (a.group(split), b.group(split))
-    return metric_differences(split, method, a.facts.bins, counts_a, counts_b, groups)
+    return metric_differences(split, method, a.facts.bins, seeds, counts_a, counts_b, groups)
 
 
 def _sides(a: str, b: str) -> tuple[Side, Side]:

@@ -24,7 +24,7 @@ from PIL import Image
 
 from pipeline_src.analysis.estimate import Estimate, or_none
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES
-from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.intervals import FEW_GROUPS, Limits
 from pipeline_src.analysis.recommendation import RULE, ProtocolComparison, recommend, sentences
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import write as claim_texts
@@ -162,7 +162,7 @@ def _breakable(name: str) -> Markup:
     return Markup("<wbr>").join(re.split(r"(?<=[_-])", name))
 
 
-def _ends(estimate: Estimate) -> tuple[float, float]:
+def _ends(estimate: Estimate) -> Limits:
     """Return the confidence limits of an estimate, between which the page draws a bar. Without
     limits, return its value twice: a bar of no length.
     """

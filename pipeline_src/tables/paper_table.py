@@ -174,8 +174,8 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     """Return method -> its mark in the column of a metric on one dataset; methods without a mark
     are left out.
 
-    The best method has the best mean, and is marked BEST. A method is TIED with it if their paired
-    difference is not significant, or cannot be computed because the two share no seed. The best
+    The best method has the best mean, and is marked BEST. A method is TIED with it if it is not
+    significantly worse by their paired difference, as also where the two share no seed. The best
     method is then also TIED. There is no best one if there is only one method, or if neither
     direction of the metric is better. A method below the noise floor is only marked FLOOR.
 
@@ -192,10 +192,11 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     if len(ranked) < 2 or better == NEITHER:
         return below
     best = max(ranked, key=lambda method: better * means[method])  # `better` is 1 or -1
+    superior = HIGHER if better > 0 else LOWER
     tied: dict[str, str] = {}
     for method in ranked:
         difference = estimate(metric, (measured[best], 1.0), (measured[method], -1.0))
-        if method != best and (difference is None or not difference.excludes_zero):
+        if method != best and (difference is None or difference.direction != superior):
             tied[method] = TIED
     return {best: TIED if tied else BEST} | tied | below  # later entries replace earlier ones
 

@@ -23,6 +23,8 @@ OVERVIEW_TABLES = ("T5.csv", "T5.md", "T7.csv", "T7.md", "T8.csv", "T8.md")
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}
 # The metrics of T8.
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
+# The end of a note on an experiment that was never run, or was changed after its run.
+TODAY = ", with today's parameters, data and code"
 NEW = "add an experiment NAME"  # the beginning of a change of params.yaml (`not_run`)
 
 
@@ -62,11 +64,11 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
         for experiment in on_task:
             found = experiment_rows(experiment)
             if not found:
-                missing.append(not_run(experiment.name, text))
+                missing.append(not_run(experiment.name, text + TODAY))
             for row in found:
                 row["group"] = f"{text}: {row['group']} ({experiment.name})"
                 split = row["part"]
-                if split in experiment.captions:
+                if experiment.captions.get(split):
                     captions[split] = f"{split}: {experiment.captions[split]}"
             rows += found
     notes = list(captions.values()) + missing
@@ -81,8 +83,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     """
     same_data: dict[str, list[ExperimentSummary]] = {}  # data as JSON -> experiments
     for experiment in experiments:
-        data = json.dumps(experiment.data, sort_keys=True)
-        same_data.setdefault(data, []).append(experiment)
+        same_data.setdefault(json.dumps(experiment.data, sort_keys=True), []).append(experiment)
     rows: list[Row] = []
     missing: list[str] = []
     for group in same_data.values():
@@ -91,7 +92,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
             chosen = _chosen(group, found)
             for experiment in chosen:
                 if not found[experiment.name]:
-                    missing.append(not_run(experiment.name, experiment.network))
+                    missing.append(not_run(experiment.name, experiment.network + TODAY))
                 for row in found[experiment.name]:
                     # The heading of a group also names the network.
                     row["group"] += f": {experiment.network} ({experiment.name})"
@@ -203,13 +204,17 @@ def judged_table(folder: Path) -> PaperTable:
             # One damaged file must not hide the others.
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
     if not rows and not notes:
-        options = f"--pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
-        command = f"dense-calibration judge {options}"
-        notes = [f"Not run: no saved maps were evaluated. To get it, run: {command}"]
+        notes = [
+            "Not run: no saved maps were evaluated. To get it, run: dense-calibration judge "
+            f"--pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
+        ]
     rows.sort(key=_protocol)
-    about = "Equal-width bins as given to `judge`; no best is marked."
-    title = "Other models, evaluated from their saved maps"
-    return PaperTable(title, rows, about=about, notes=notes)
+    return PaperTable(
+        "Other models, evaluated from their saved maps",
+        rows,
+        about="Equal-width bins as given to `judge`; no best is marked.",
+        notes=notes,
+    )
 
 
 def _judged_rows(content: Any, split: str, model: str) -> Iterator[Row]:

@@ -43,11 +43,11 @@ def few_resamples():
 
 @pytest.fixture(scope="module")
 def sharper() -> list[MetricDifference]:
-    return metric_differences("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)})
+    return metric_differences("photos", "baseline", 10, [(0, 0)], {0: maps(1.2)}, {0: maps(2.0)})
 
 
 def test_equal_statistics_are_the_same_and_need_no_resamples():
-    cells = metric_differences("photos", "baseline", 10, {0: maps()}, {0: maps()})
+    cells = metric_differences("photos", "baseline", 10, [(0, 0)], {0: maps()}, {0: maps()})
     assert len(cells) > 30 and {item.protocol for item in cells} == {"raw", "stretched"}
     assert all((item.verdict, item.a, item.effect) == (SAME, item.b, None) for item in cells)
 
@@ -71,7 +71,7 @@ def test_differences_are_paired_by_image(sharper):
 def test_other_images_are_independent():
     """As many images by other names, whose errors are alike: on the same draws their difference would hardly vary."""
     renamed = counted(((f, y, f"x{name}") for f, y, name in varied(12, sharp=2.0)), whole=False)
-    other = cell(metric_differences("photos", "baseline", 10, {0: maps(1.2)}, {0: renamed}), "brier")
+    other = cell(metric_differences("photos", "baseline", 10, [(0, 0)], {0: maps(1.2)}, {0: renamed}), "brier")
     of_a, of_b = (measure_protocols(item, 10, 7)["raw"].values["brier"][0] for item in (maps(1.2), maps(2.0)))
     assert np.std(of_b - of_a) < 0.5 * of_a.std()
     assert other.effect.resampled.std() == pytest.approx(np.hypot(of_a.std(), of_b.std()), rel=0.15)
@@ -81,20 +81,26 @@ def test_other_images_are_independent():
 def test_seeds_are_paired():
     assert seed_pairs([0, 1, 2], [2, 0]) == [(0, 0), (2, 2)]
     assert seed_pairs([1, 0], [5, 7, 6]) == [(0, 5), (1, 6)]
+    assert seed_pairs([0], [2, 0], pooled=True) == [(0, 0), (0, 2)]
 
 
 def test_groups_of_one_side_are_those_of_both():
     groups = np.repeat(np.arange(4), 3)
-    both = cell(metric_differences("photos", "m", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier").effect
+    both = cell(
+        metric_differences("photos", "m", 10, [(0, 0)], {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier"
+    ).effect
     assert both.units == 4
     for sides in ((groups, None), (None, groups)):
-        effect = cell(metric_differences("photos", "m", 10, {0: maps(1.2)}, {0: maps(2.0)}, sides), "brier").effect
+        effect = cell(
+            metric_differences("photos", "m", 10, [(0, 0)], {0: maps(1.2)}, {0: maps(2.0)}, sides), "brier"
+        ).effect
         assert (effect.units, effect.image_low, effect.image_high) == (4, both.image_low, both.image_high)
 
 
 def test_one_group_has_no_interval():
     groups = np.zeros(12, np.int64)
     brier = cell(
-        metric_differences("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier"
+        metric_differences("photos", "baseline", 10, [(0, 0)], {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)),
+        "brier",
     )
     assert brier.verdict == UNDECIDED and np.isnan(brier.effect.low)

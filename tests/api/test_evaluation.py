@@ -65,8 +65,9 @@ def test_counts_and_metrics_are_the_pipelines(maps, masks, classes):
         (MAPS.astype(np.float64), MASKS.astype(np.int64)),
         (MAPS, MASKS.astype(np.float32)),
         (torch.from_numpy(MAPS), torch.from_numpy(MASKS).half()),
+        (MAPS.repeat(3).reshape(*MAPS.shape, 3)[..., 0], MASKS.repeat(2).reshape(*MASKS.shape, 2)[..., 0]),
     ],
-    ids=["one channel", "two channels", "tensors", "other types", "masks of floats", "masks of half precision"],
+    ids=["one channel", "two channels", "tensors", "other types", "masks of floats", "half precision", "views"],
 )
 def test_forms_of_the_same_maps_are_one(maps, masks):
     assert same(Evaluation().update(maps, masks).counts, WHOLE.counts)

@@ -88,6 +88,7 @@ def test_an_empty_batch_adds_nothing(classes):
     metric.update(p, y)
     values = metric.compute()
     metric.update(p[:0], y[:0])
+    metric.update([], [])
     assert metric.compute() == values
 
 

@@ -52,6 +52,8 @@ def test_images_that_differ_are_distinguished_from_the_saw():
     result = judged(s0=saw(np.full(500, 4.0)) * np.random.default_rng(1).uniform(0.5, 1.5, (500, 1)))
     assert result.says() == FOR
     assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
+    nine = judged(s0=saw(np.full(9, 4.0)) * np.linspace(0.5, 1.5, 9)[:, None])
+    assert nine.says() == INCONCLUSIVE and nine.effect.interval()[0] > 0
 
 
 def test_both_methods_and_enough_epochs_are_needed(tmp_path):

@@ -95,6 +95,8 @@ def test_verdicts_at_the_margins(name, change, wide, verdict):
         ("C1", without(view(), "baseline"), "a block of baseline"),
         ("C2", without(view(), "slp"), "a block of slp"),
         ("C3", without(view(), "slp"), "an entry of slp"),
+        ("C4", without(view(), "mixup", "baseline"), "a block of baseline, mixup"),
+        ("C7", without(view(), "als"), "a block of als"),
         ("C6", without(view(), "baseline"), "a block of baseline"),
         ("C9", without(view(), "aslp_mc"), "a block of aslp_mc"),
         *((name, without_parts(view(), role), f"“data: {role}:”") for name, role in (("C1", "ood"), ("C7", "id"))),
@@ -184,6 +186,15 @@ def test_what_would_decide_follows_from_the_variance_components():
     assert comparison(Estimate({0: 0.0}, -0.06, 0.06)).needed(0.95) == UNDECIDABLE
 
 
+def test_what_would_decide_is_what_the_squared_error_needs_too():
+    """Half a width of 26 around -4 must shrink by 6.5; a squared error on the other side never agrees."""
+    own, square = Estimate({0: -0.02}, -0.06, 0.02), Estimate({0: -4e-4}, -30e-4, 22e-4, reference=25e-4)
+    (images,) = re.findall(r"by ([\d,]+) images", comparison(replace(own, decided=square)).needed(0.95))
+    assert int(images.replace(",", "")) == pytest.approx(100 * 6.5**2, abs=10)
+    opposed = replace(square, by_seed={0: 1e-4})
+    assert comparison(replace(own, decided=opposed)).needed(0.95) == UNDECIDABLE
+
+
 def test_what_would_decide_is_the_distance_to_the_nearer_bound():
     """Half a width of 0.01 around 0.003 must shrink to the distance to 0.005, and to that from 0.003 to 0.001."""
     effect = Estimate({0: 0.003}, -0.007, 0.013)
@@ -210,7 +221,8 @@ def test_sets_that_decide_nothing():
 
 def test_claims_follow_the_code_and_not_the_name():
     names = {"ce": "baseline", "soft": "slp", "ls": "label_smoothing", "entropic": "aslp_mei", "calibrated": "aslp_mc"}
-    renamed = view(methods={name: METHODS[code] for name, code in names.items()})
+    named = {code: name for name, code in names.items()}
+    renamed = view(methods={named.get(code, code): method for code, method in METHODS.items()})
     for name in OPPOSED:
         assert finding(name, renamed).verdict == SUPPORTED, name
     assert "ECE of soft − ce" in {item.what for item in finding("C2", renamed).evidence}

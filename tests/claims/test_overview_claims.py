@@ -12,8 +12,8 @@ from project import ROOT
 
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims.checks import View
-from pipeline_src.claims.other_tasks import judged
-from pipeline_src.claims.verdict import NOT_RUN, REFUTED, SUPPORTED
+from pipeline_src.claims.other_tasks import C8, carried_over, judged
+from pipeline_src.claims.verdict import NOT_RUN, REFUTED, SUPPORTED, Finding
 from pipeline_src.claims.write import judged as judged_alone
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
@@ -50,6 +50,8 @@ def test_every_task_that_it_names_is_needed(tmp_path):
     assert finding["verdict"] == SUPPORTED
     # On each task two sets, two methods and two metrics; the numbers are those of the experiment on it.
     assert len(finding["evidence"]) == 3 * 2 * 2 * 2
+    # The intervals of three tasks hold together.
+    assert carried_over(view())["level"] > Finding.of(C8.evidence(view())).level
     item = finding["evidence"][0]
     assert item["what"] == "camouflaged objects (cod): ECE of aslp_mc − baseline"
     assert item["effect"] == pytest.approx(0.01 - 0.05) and item["sets"] == {"one": 100}

@@ -18,6 +18,12 @@ def test_titles_hold_the_published_errors(method):
     assert all(f">{line}</" in drawn for line in title.splitlines()), "run `python docs/make/picture.py`"
 
 
+def test_missing_numbers_are_named_with_the_command_that_draws_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match="--report"):
+        picture.bins_of("baseline")
+
+
 def test_settings_show_the_published_differences():
     shown = settings_picture.effects()
     numbers = settings_picture.as_csv(shown)

@@ -75,6 +75,11 @@ def test_an_edited_text_is_made_again(folder):
         assert published_pairs.FILE.read_text(encoding="utf-8") == before
 
 
+def test_counts_in_the_file_of_another_experiment_count(folder):
+    publish("borrows", counts_in={"slp": "one"})
+    assert {*published_pairs.made_of("borrows:slp/borrows:baseline")} == {"one", "borrows"}
+
+
 def test_a_method_that_is_not_there_is_named(folder):
     with pytest.raises(UserError, match="no method 'slq'"):
         published_pairs.write(["one:slq/other:baseline"])

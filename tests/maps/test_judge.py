@@ -274,6 +274,15 @@ def test_palettes(judged):
         assert judged()["raw"]["accuracy"] == 1
 
 
+def test_gray_maps_of_several_channels_are_those_of_one(judged):
+    put("masks", a=np.uint8(255 * DISC))
+    results = []
+    for mode in ("L", "RGB", "RGBA", "LA", "P"):
+        Image.fromarray(np.uint8(255 * P + X)).convert(mode).save("maps/a.png")
+        results.append(judged())
+    assert all(result == results[0] for result in results)
+
+
 def test_names_and_subfolders(judged):
     """Composed and decomposed accents are one name; hidden files are left out."""
     for form, folder, array in (("NFC", "maps", P), ("NFD", "masks", np.uint8(255 * DISC))):

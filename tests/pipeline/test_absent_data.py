@@ -9,6 +9,7 @@ from made_sets import pairs, write_zip
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.graph import build
+from pipeline_src.pipeline.manifest import Manifest
 from pipeline_src.pipeline.runner import run_job
 
 SPLITS = {"val": {"of": "all", "fraction": 0.25}, "rest": {"of": "all", "without": "val"}}
@@ -73,3 +74,20 @@ def test_masks_out_of_distribution_do_not_count(graph):
 
     assert not any(Store(graph().job("store/odd").folder).truth(i).any() for i in range(2))
     assert all(Store(graph().job("store/val").folder).truth(i).any() for i in range(2))
+
+
+def test_groups_in_a_file_are_those_of_the_last_pulled_results(graph, tmp_path):
+    archive = (tmp_path / "elsewhere.zip").rename(tmp_path / "data/downloads/a.zip")
+    groups = archive.with_name("groups.csv")
+    for minute, group in enumerate("ab"):
+        groups.write_text(f"id,group\ns0,{group}\n")
+        here = graph(groups=groups.name)
+        for job in here.of_kinds("prepare", "analyse"):
+            Manifest(job.fingerprint, job.ingredients, {}, {}, {"time": f"00:0{minute}"}).write(job.folder)
+    groups.unlink()
+    with pytest.raises(UserError, match=r"groups\.csv is missing"):
+        graph(groups=groups.name)  # its images are here
+    archive.unlink()
+    absent = graph(groups=groups.name)
+    assert [job.key for job in absent.jobs.values()] == [job.key for job in here.jobs.values()]
+    assert absent.job("analyse/test").options["grouped"].name == groups.name

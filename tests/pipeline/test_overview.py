@@ -10,6 +10,7 @@ import yaml
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.pipeline.steps.overview import overview_job
@@ -20,7 +21,7 @@ DATA = {
     "val": {"set": "tiny-scenes", "split": "val"},
     "id": {"scenes": {"set": "tiny-scenes", "split": "test"}},
 }
-NETWORKS = {"small": "tiny_fpn", "large": "resnet50_fpn"}
+NETWORKS = {"small": "tiny_fpn", "large": "resnet50_aslp"}
 
 
 def tables(job: Job, folder: Path) -> None:
@@ -45,10 +46,10 @@ def made(tmp_path, monkeypatch) -> Path:
     content = {"experiment": "small", "methods": {"baseline": {}}, "experiments": experiments}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     for name in NETWORKS:
-        view = Path("results") / name
-        parameters = {"name": name}
-        run_job(Job("tables", "t", ("T1.csv", "T2.csv"), tables, parameters, view=view / "tables"))
-        run_job(Job("claims", "c", ("claims.json",), claims, parameters, view=view))
+        jobs = [Job("tables", "tables", ("T1.csv", "T2.csv"), tables, view=Path("results", name, "tables"))]
+        for job in [*jobs, Job("claims", "claims", ("claims.json",), claims, view=Path("results", name))]:
+            vars(job)["fingerprint"] = build(read(), name).job(job.name).fingerprint
+            run_job(job)
     return Path("results/small")
 
 
@@ -56,6 +57,16 @@ def test_tables_of_all_experiments_are_read(made):
     run_job(overview_job(read()))
     text = Path("results/overview/T7.md").read_text()
     assert all(f"({name})" in text for name in NETWORKS)
+
+
+def test_results_of_earlier_parameters_are_not_shown(made):
+    params = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(params.replace("tiny_fpn", "mit_b0_fpn"))
+    run_job(overview_job(read()))
+    text = Path("results/overview/T7.md").read_text()
+    assert "mit_b0_fpn (small)" not in text and "experiment=small" in text and "(large)" in text
+    Path("params.yaml").write_text(params.replace("tiny-scenes", "ECSSD") + "data_root: absent\n")
+    assert "small/claims.json" in overview_job(read()).other_files
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,8 @@ def one_metric(points: list[float], ends=(0.0, 0.0), seeds=(0,), **more) -> Meas
         ),
         ({"a": one_metric([0.1])}, {}),
         ({"a": one_metric([0.1]), "b": one_metric([0.2], seeds=(7,))}, {"a": TIED, "b": TIED}),
+        # The best mean is worse on the seed that both have.
+        ({"a": one_metric([0.05, 0.3, 0.25], seeds=(0, 1, 2)), "b": one_metric([0.1])}, {"a": TIED, "b": TIED}),
         # Two seeds that differ so much decide nothing.
         (
             {"a": one_metric([0.1, 0.3], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,9 @@ def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None
             continue
         try:
             identity = identify(entry, experiment.data_root, UNPACKED, prepared=folder)
-        except sources.MissingSourceError:
+            last = _preparation(experiment, entry, identity)
+        except UserError:  # of another entry, or made with a file of groups that is absent
             continue
-        last = _preparation(experiment, entry, identity)
         if last.is_made:
             break
     return last
@@ -76,37 +77,61 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
         identity: the digests of its source files, which are in the job's fingerprint, and a warning
             if they could not be checked.
     """
-    parameters: dict[str, Any] = {
-        "data": identity.parameters,
-        "on_problem": experiment.settings.data.on_problem,
-        "classes": entry.classes,
-        "void": entry.void if entry.classes else None,
-        "skip_unmasked": entry.skip_unmasked,
-        "max_pixels": entry.max_pixels,
-    }
-    if entry.draws_groups:
-        parameters["groups"] = groups_parameter(experiment, entry)
-    return Job(
+    job = Job(
         kind="prepare",
         name=f"prepare/{entry.name}",
         files=("manifest.csv", "problems.csv", "summary.json"),
         work=prepare_dataset,
-        parameters=parameters,
+        parameters={
+            "data": identity.parameters,
+            "on_problem": experiment.settings.data.on_problem,
+            "classes": entry.classes,
+            "void": entry.void if entry.classes else None,
+            "skip_unmasked": entry.skip_unmasked,
+            "max_pixels": entry.max_pixels,
+        },
         options=_dataset_options(experiment, entry) | {"unchecked": identity.unchecked},
         modules=(sources.GENERATOR,) if entry.generated else (),
         view=experiment.results / "prepared" / entry.name,
     )
+    if entry.draws_groups:
+        return with_groups(job, entry, experiment.data_root)
+    return job
 
 
-def groups_parameter(experiment: ExperimentGraph, entry: Entry) -> str:
-    """Return what fingerprints include of a dataset's groups: images that are not independent, such
-    as frames of a video.
+def with_groups(job: Job, entry: Entry, data_root: Path) -> Job:
+    """Return `job` with the groups of a dataset in its fingerprint: images that are not
+    independent, such as frames of a video.
 
     `Entry.groups` is a file that lists the groups, whose digest counts, or a pattern that finds the
-    group in the name of an image, which counts itself.
+    group in the name of an image, which counts itself. In a clone without the dataset, the file may
+    be absent. Then the last stored result that differs only in its groups counts as current.
+
+    Args:
+        job: its parameters lack the groups, and its options have `Identity.unchecked`.
+
+    Raises:
+        UserError: there is no such file, and no such result.
     """
-    file = groups.find(entry.groups, experiment.data_root)  # None for a pattern
-    return file_digest(file) if file else entry.groups
+    try:
+        file = groups.find(entry.groups, data_root)  # None for a pattern
+        return _grouped(job, file_digest(file) if file else entry.groups, file)
+    except UserError:
+        if job.options["unchecked"]:
+            for _, record in sorted(
+                stored(job.kind), key=lambda found: found[1].made["time"], reverse=True
+            ):
+                used = record.ingredients["parameters"].get("groups")
+                pulled = _grouped(job, used, Path(entry.groups))
+                if pulled.is_made:
+                    return pulled
+        raise
+
+
+def _grouped(job: Job, value: Any, file: Path | None) -> Job:
+    """Return `job` with `value` for the groups in its parameters, and their file in its options."""
+    parameters = {**job.parameters, "groups": value}
+    return replace(job, parameters=parameters, options={**job.options, "grouped": file})
 
 
 def _dataset_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:

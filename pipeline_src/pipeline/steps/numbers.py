@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline_src.data import groups
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.steps.data import groups_parameter, report_overlap
+from pipeline_src.pipeline.steps.data import report_overlap, with_groups
 from pipeline_src.pipeline.steps.networks import (
     load_predictor,
     network_inputs,
@@ -105,26 +105,22 @@ def analyse_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     facts = experiment.facts
     for split in facts.splits:
         entry = experiment.entry(split)
-        parameters = {"split": split, "bins": facts.bins, "runs": facts.runs}
-        if entry.groups:
-            parameters["groups"] = groups_parameter(experiment, entry)
+        prepared = experiment.job(f"prepare/{entry.name}")
         evaluations = {}
         for method, seed in facts.runs:
             evaluations[f"{method}/seed{seed}"] = experiment.evaluation(method, seed)
-        yield Job(
+        job = Job(
             kind="analyse",
             name=f"analyse/{split}",
             files=("analysis.npz",),
             work=analyse_split,
-            parameters=parameters,
+            parameters={"split": split, "bins": facts.bins, "runs": facts.runs},
             inputs=evaluations,
             reads=counts_file(split),
-            options={
-                "groups": entry.groups,
-                "grouped": groups.find(entry.groups, experiment.data_root),
-            },
+            options={"groups": entry.groups, "unchecked": prepared.options["unchecked"]},
             view=experiment.results / "analysis" / split,
         )
+        yield with_groups(job, entry, experiment.data_root) if entry.groups else job
 
 
 def analyse_split(job: Job, folder: Path) -> None:

@@ -6,6 +6,7 @@ It reads the tables and claims that experiments wrote, whichever of them were ru
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.analysis.facts import ExperimentSummary, run_command
@@ -15,6 +16,7 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Job, linked
 from pipeline_src.pipeline.manifest import NAME, Manifest
 from pipeline_src.tables.several_experiments import (
@@ -61,11 +63,10 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         try:
             _, settings = resolve(params, name)
             task = catalog.find(entries, settings.data.train.set).task
-            captions = {}
-            for split, chosen in (settings.data.id | settings.data.shifted).items():
-                caption = catalog.find(entries, chosen.set).caption
-                if caption:
-                    captions[split] = caption
+            splits = settings.data.id | settings.data.shifted
+            captions = {
+                split: catalog.find(entries, chosen.set).caption for split, chosen in splits.items()
+            }
         except UserError:  # a run of that experiment reports the fault
             continue
         yield ExperimentSummary(
@@ -73,9 +74,22 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
             task=task,
             network=settings.model.config,
             data=settings.data.model_dump(mode="json"),
-            folder=Path("results") / name,
+            folder=_folder(params, name),
             captions=captions,
         )
+
+
+def _folder(params: Params, name: str) -> Path:
+    """Return the folder of an experiment's results, or one that does not exist if its tables or
+    claims were made from other parameters, data or code than today's: they are not shown.
+    """
+    folder = Path("results") / name
+    if folder.is_dir():
+        with suppress(UserError):  # today's jobs are not known, as without the datasets
+            for job in build(params, name).of_kinds("tables", "claims"):
+                if job.former and job.former[0] != job.folder:
+                    return folder / "outdated"
+    return folder
 
 
 def write_overview(job: Job, folder: Path) -> None:
