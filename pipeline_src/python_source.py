@@ -34,9 +34,13 @@ LIBRARIES = {  # the libraries that numbers depend on: import name -> distributi
 
 
 def syntax_tree(file: Path) -> ast.Module:
-    """Return the syntax tree of a Python file; a UserError names the line that is not Python."""
+    """Return the syntax tree of a Python file, without content if there is no such file.
+
+    Raises:
+        UserError: names the line that is not Python.
+    """
     try:
-        return ast.parse(file.read_bytes(), str(file))
+        return ast.parse(file.read_bytes() if file.is_file() else b"", str(file))
     except SyntaxError as error:
         raise UserError(
             f"{file}, line {error.lineno}: can't be read as Python", found=error.msg

@@ -50,7 +50,7 @@ def publish(
     histories = {f"{method}/seed{seed}/history.csv": b"epoch\n1\n" for method, seed in facts.runs}
     published.pack(histories, folder / published.RUNS)
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})
-    data = [{"part": part, "hash": "a"} for part in facts.splits]
+    data = [{"part": part, "from": f"{part}/all", "hash": "a"} for part in facts.splits]
     fields = {"notes": {}, "groups": {}, "params": params, "data": data, "files": {}} | more
     Publication(facts, made=made or {"torch": "2.9.0"}, **fields).write(folder)
     return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +17,10 @@ from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Split
+from pipeline_src.pipeline.fingerprint import file_digest
 from pipeline_src.pipeline.job import Graph, Job
+from pipeline_src.python_source import ROOT, syntax_tree
+from pipeline_src.training.models.config import model_file, model_modules
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -150,9 +155,37 @@ class ExperimentGraph(Graph):
     @cached_property
     def network_modules(self) -> tuple[str, ...]:
         """The modules of the network, whose code is in the fingerprints of all jobs that run it."""
-        from pipeline_src.training.models.config import model_modules
-
         return model_modules(self.settings.model.config)
+
+    @cached_property
+    def network_files(self) -> dict[str, str]:
+        """The digests of the files outside the package that define the network, by number and name.
+
+        They are the files of `_base_`, and files that texts in the model's configs name, such as a
+        checkpoint, relative to the working folder. Installed configs (`_base_ = ["mmseg::..."]`)
+        are left out. A `_base_` that names no file raises a UserError.
+        """
+        files = []
+        configs = [model_file(self.settings.model.config).resolve()]
+        for config in configs:  # the loop appends the `_base_` files of each config to this list
+            if not config.is_relative_to(ROOT):
+                files.append(config)
+            for statement in syntax_tree(config).body:
+                is_base = ast.unparse(statement).startswith("_base_ = ")
+                for node in ast.walk(statement):
+                    if not isinstance(node, ast.Constant):
+                        continue
+                    text = os.path.expanduser(str(node.value))
+                    if is_base and "::" not in text:
+                        base = (config.parent / text).resolve()
+                        if not base.is_file():
+                            raise UserError(f"{config}: `_base_` names {text!r}, which is no file")
+                        found = configs if base.suffix == ".py" else files  # YAML, JSON
+                        if base not in found:
+                            found.append(base)
+                    elif os.path.isfile(text):
+                        files.append(Path(text))
+        return {f"file {n} {file.name}": file_digest(file) for n, file in enumerate(files)}
 
     def check(self) -> None:
         """Raise a UserError for an unknown claim, or a method that the experiment cannot run.
@@ -196,11 +229,10 @@ class ExperimentGraph(Graph):
 def _method_facts(chosen: Chosen) -> MethodFacts:
     """Return the facts of a method of the experiment that tables, figures and claims use."""
     method = chosen.method
-    posthoc = method if isinstance(method, PostHoc) else None
     return MethodFacts(
         code=chosen.code,
         parameters=method.model_dump(),
         learns=method.learns_alphas,
-        trains=posthoc is None,
-        of_all_seeds=posthoc is not None and posthoc.every_seed,
+        trains=not isinstance(method, PostHoc),
+        of_all_seeds=getattr(method, "every_seed", False),
     )

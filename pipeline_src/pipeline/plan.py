@@ -104,8 +104,7 @@ def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -
         f"Disk: {disk:,.0f} MiB for preprocessed images",
     ]
     trainings = experiment.of_kinds("train")
-    uses_gpu = experiment.settings.training.gpus > 0
-    finished = _finished_run(trainings[0], on_gpu=uses_gpu)
+    finished = _finished_run(trainings[0], on_gpu=experiment.settings.training.gpus > 0)
     if finished is None:
         lines.append("Memory and hours: unknown before a run of this network on this machine")
         return lines
@@ -115,7 +114,7 @@ def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -
     lines.append(f"Memory: {record.made['memory']:,} MiB for a training")
     epochs = record.ingredients["parameters"]["training"]["epochs"]
     images_a_second = number * epochs / record.made["seconds"]
-    missing = len([job for job in trainings if not job.is_made])
+    missing = sum(not job.is_made for job in trainings)
     hours = "unknown"
     if "train" in known:
         visits = missing * known["train"] * experiment.settings.training.epochs
@@ -140,12 +139,12 @@ def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
     """
     for folder, record in stored("train"):
         origin = record.made
-        is_whole = not origin.get("resumed")
-        is_here = origin["machine"] == processor() and bool(origin.get("gpu")) == on_gpu
         if (
-            is_whole
-            and is_here
+            origin["machine"] == processor()
+            and bool(origin.get("gpu")) == on_gpu
+            and not origin.get("resumed")
             and _speed_facts(record.ingredients) == _speed_facts(job.ingredients)
+            and not record.faults(folder, ["run.json"])
         ):
             return folder, record
     return None

@@ -29,6 +29,7 @@ from pipeline_src.python_source import loaded_versions
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
+RUN_LOCK = Path(".snakemake/dense-calibration.lock")  # held while a Snakemake runs in the folder
 
 
 def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
@@ -121,27 +122,20 @@ def _write_result(job: Job, new: Path) -> None:
             ingredients=job.ingredients,
             files=files,
             inputs=inputs,
-            made=_origin(job, seconds, resumed=resumed),
+            made={
+                "job": job.name,
+                "time": now(),
+                "seconds": round(seconds, 3),
+                "resumed": resumed,
+                "machine": processor(),
+                "gpu": gpu(),
+                "memory": peak_memory(),
+                "versions": loaded_versions(),
+            },
         )
         manifest.write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
-
-
-def _origin(job: Job, seconds: float, *, resumed: bool) -> dict[str, Any]:
-    """Return when, where and with which libraries this process computed a result
-    (`Manifest.made`).
-    """
-    return {
-        "job": job.name,
-        "time": now(),
-        "seconds": round(seconds, 3),
-        "resumed": resumed,
-        "machine": processor(),
-        "gpu": gpu(),
-        "memory": peak_memory(),
-        "versions": loaded_versions(),
-    }
 
 
 def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
@@ -217,17 +211,23 @@ def reset_future_times(jobs: Iterable[Job]) -> None:
 
 
 def show(jobs: Iterable[Job]) -> None:
-    """Link the results of finished jobs into the view; links of jobs without a result stay."""
+    """Link the results of finished jobs into the view; links of jobs without a result stay.
+
+    Links that cannot be written are logged: after an error, Snakemake would remove the result.
+    """
     for job in jobs:
         if not job.is_made:
             continue
-        if job.former:
-            _, earlier = job.former
-            # Files that the job does not write any more must not seem current.
-            for name in earlier.files.keys() - set(job.files):
-                job.link(name).unlink(missing_ok=True)
-        for link, file in job.links.items():
-            _link(link, file)
+        try:
+            if job.former:
+                _, earlier = job.former
+                # Files that the job does not write any more must not seem current.
+                for name in earlier.files.keys() - set(job.files):
+                    job.link(name).unlink(missing_ok=True)
+            for link, file in job.links.items():
+                _link(link, file)
+        except OSError as error:
+            log.warning("%s is not shown in %s: %s", job.name, job.view, error)
 
 
 def _link(link: Path, file: Path) -> None:
@@ -237,5 +237,8 @@ def _link(link: Path, file: Path) -> None:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     new = link.with_name(f".{link.name}.{os.getpid()}")  # of this process: others may link, too
-    os.symlink(target, new)
-    os.replace(new, link)
+    try:
+        os.symlink(target, new)
+        os.replace(new, link)
+    finally:
+        new.unlink(missing_ok=True)

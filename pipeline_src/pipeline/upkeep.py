@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED, Job, linked
 from pipeline_src.pipeline.manifest import STORE, now
-from pipeline_src.pipeline.runner import place, remedy, show
+from pipeline_src.pipeline.runner import RUN_LOCK, place, remedy, show
 from pipeline_src.pipeline.steps.overview import overview_job
 
 log = logging.getLogger(__name__)
@@ -49,55 +51,76 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
             # An input may have been computed again, with other content under its fingerprint.
             content = job.inputs[role].content_of(job.reads)
             if content and content != read["digest"]:
-                other = f"another result of {read['name']} than the stored one"
-                problems.append(f"{job.name}: computed from {other}")
+                problems.append(f"{job.name}: computed from another result of {read['name']}")
     return number, problems
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
-    """Rename the results that the view shows to today's fingerprints: they count as current
+    """Store the results that the view shows also under today's fingerprints: they count as current
     although code or parameters changed.
 
     The user vouches that the change cannot change these results. The manifests record the user's
-    reason `why`.
+    reason `why`. The former results stay, because other experiments may need them.
 
     Returns:
-        The names of the jobs whose results were renamed.
+        The names of the jobs whose results were kept.
 
     Raises:
-        UserError: a result does not exist, has other files or is damaged; nothing is renamed.
+        UserError: a result does not exist, has other files or is damaged, or a run computes results
+            now; nothing is kept.
     """
-    outdated = [job for job in jobs if not job.is_made]
-    problems = []
-    for job in outdated:
-        problem = _keep_problem(job)
-        if problem:
-            problems.append(f"{job.name}: {problem}")
-    if problems:
+    try:
+        lock = FileLock(RUN_LOCK).acquire(timeout=0)
+    except Timeout:
         raise UserError(
-            "results cannot be kept",
-            found=listed(problems),
-            expected="undamaged results of an earlier fingerprint, "
-            "with the files that the jobs write today",
-            fix="let Snakemake compute them",
-        )
-    for job in outdated:
-        if job.is_made:  # by another job of the same fingerprint
-            continue
-        assert job.former
-        folder, manifest = job.former
-        if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
-            record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
-            renamed = replace(
-                manifest,
-                fingerprint=job.fingerprint,
-                ingredients=job.ingredients,
-                kept=[*manifest.kept, record],
+            f"no result can be kept while a Snakemake runs, which holds {RUN_LOCK}",
+            fix="wait until it has ended, or end it",
+        ) from None
+    with lock:
+        outdated = [job for job in jobs if not job.is_made]
+        problems = []
+        for job in outdated:
+            problem = _keep_problem(job)
+            if problem:
+                problems.append(f"{job.name}: {problem}")
+        if problems:
+            raise UserError(
+                "results cannot be kept",
+                found=listed(problems),
+                expected="undamaged results of an earlier fingerprint, "
+                "with the files that the jobs write today",
+                fix="let Snakemake compute them",
             )
-            renamed.write(folder)
-        place(folder, job.folder)
-    show(jobs)
+        for job in outdated:
+            _keep(job, why)
+        show(jobs)
     return [job.name for job in outdated]
+
+
+def _keep(job: Job, why: str) -> None:
+    """Store the result that the view shows also under today's fingerprint.
+
+    Its files become hard links, or copies on a file system without hard links.
+    """
+    assert job.former
+    folder, manifest = job.former
+    new = job.folder.with_name(f".{job.fingerprint}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of a killed `keep`
+    new.mkdir()
+    for name in manifest.files:
+        try:
+            os.link(folder / name, new / name)
+        except OSError:
+            shutil.copyfile(folder / name, new / name)
+    record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
+    renamed = replace(
+        manifest,
+        fingerprint=job.fingerprint,
+        ingredients=job.ingredients,
+        kept=[*manifest.kept, record],
+    )
+    renamed.write(new)
+    place(new, job.folder)
 
 
 def _keep_problem(job: Job) -> str:
@@ -117,19 +140,21 @@ def leftovers(params: Params) -> dict[Path, str]:
     description.
 
     The jobs of an invalid experiment are not known, so all results that its view shows count as
-    needed.
+    needed, and no unfinished training is returned.
     """
     needed = {overview_job(params).key}
+    unfinished = sorted(UNFINISHED.glob("*/*/"))
     for name in params.experiments:
         try:
             needed |= {job.key for job in build(params, name).jobs.values()}
         except UserError as error:
             log.warning("%s is left as it is: %s", name, str(error).partition("\n")[0])
+            unfinished = []
             for path in (STORE.parent / name).rglob("*"):
                 if path.is_symlink():  # to a file in kind/fingerprint/
                     needed.add("/".join(linked(path).parent.parts[-2:]))
     found = {}
-    for folder in sorted(UNFINISHED.glob("*/*/")):
+    for folder in unfinished:
         if folder.relative_to(UNFINISHED).as_posix() not in needed:
             found[folder] = "an unfinished training of earlier parameters, data or code"
     earlier_layout = list(STORE.glob("*-*/"))  # kind-fingerprint/, not kind/fingerprint/

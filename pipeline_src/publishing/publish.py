@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,14 +93,19 @@ def write_sources(
     params = graph.settings.model_dump(mode="json")
     report = graph.job("report")
     # Without an earlier publishing, all datasets and runs are new.
-    empty = Publication(replace(facts, splits={}), {}, {}, params, made={}, data=[], files={})
-    earlier = published or empty
-    _check_settings(graph.name, settings(earlier.params), settings(params))
+    earlier = published or Publication(facts, {}, {}, params, made={}, data=[], files={})
+    rows = {row["part"]: row for row in earlier.data}  # facts of datasets that stay as they are
+    splits = report.parameters["splits"]
+    # Methods and datasets may be new or gone. Only those of both publications are compared.
+    sources = {row["part"]: row["from"] for row in earlier.data}
+    before = settings({"method": asdict(earlier.facts)["methods"], "splits": sources})
+    today = settings({"method": asdict(facts)["methods"], "splits": splits})
+    _check_settings(
+        graph.name, settings(earlier.params) | today | before, settings(params) | before | today
+    )
     files = _new_counts(graph, published, staging)
     trained = {(method, seed): graph.run(method, seed) for _, method, seed in files}
     evaluated = [graph.evaluation(*run) for run in trained]
-    rows = {row["part"]: row for row in earlier.data}  # facts of datasets that stay as they are
-    splits = report.parameters["splits"]
     stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
     check_results([*stores, *trained.values(), *evaluated], "publish", graph.command)
     counts = {}

@@ -151,6 +151,26 @@ def test_weighted_f_concerns_evaluations_only():
     assert differing == {"evaluate"}
 
 
+def test_files_of_a_network_outside_the_package_count(tmp_path, monkeypatch):
+    """Its config, base configs (here in a circle), and weights that a text names relative to the working folder."""
+    monkeypatch.chdir(tmp_path)
+    config = "_base_ = ['wide.py', 'mmseg::x.py']\nstart = 'start.pth'\nnote = 'see train.py'\n"
+    texts = {"mine.py": config, "wide.py": "_base_ = 'mine.py', 'a.yaml'\n", "a.yaml": "w: 8\n", "start.pth": "w"}
+    content = read(ROOT / "params.yaml")
+    content.experiments["tiny"] |= {"model": {"config": str(tmp_path / "mine")}, "methods": ["baseline", "temperature"]}
+    before = {}
+    for changed_file in ("", *texts):
+        for file, text in texts.items():
+            Path(file).write_text(text + "\n" * (file == changed_file))
+        now = {job.name: job.ingredients["parameters"] for job in build(content, "tiny").jobs.values()}
+        before = before or now
+        kinds = {name.split("/")[0] for name in now if now[name] != before[name]}
+        assert kinds == ({"train", "fit", "evaluate"} if changed_file else set())
+    Path("a.yaml").unlink()
+    with pytest.raises(UserError, match=r"wide\.py.*a\.yaml"):
+        build(content, "tiny")
+
+
 def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
     for function in (networks.train_network, numbers.evaluate_run):
         packages = {name.split("/")[1] for name in code_digests(function, ()) if name.startswith("pipeline_src/")}

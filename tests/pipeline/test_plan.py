@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bad_input import run
+from damaged import flipped
 from made_sets import encoded, image, pairs, write_files, write_zip
 from project import ROOT, call
 from typer.testing import CliRunner
@@ -113,7 +114,10 @@ def test_plan_lists_what_an_experiment_needs(project):
     assert f"{trained.manifest.made['memory']:,} MiB" in memory
     images = 3 * 8 * 63  # none of them is trained; 7 epochs of 8 images took 2 seconds
     assert "3 networks" in hours and "28.0 images" in hours and f"{images / 28 / 3600:.1f}" in hours
-    change("training", epochs=63, threads=2)
+    change("training", threads=2)
+    assert "unknown" in listed()[-1]
+    change("training", threads=1)
+    flipped(trained.folder / "run.json")
     assert "unknown" in listed()[-1]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from damaged import flipped, is_killed
+from filelock import FileLock
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
@@ -297,18 +298,24 @@ def test_only_times_in_the_future_become_now():
 # Upkeep
 
 
-def test_keep_takes_results_over_into_todays_fingerprints():
+@pytest.mark.parametrize("link", [os.link, lambda *_: os.stat("there are no links")])
+def test_keep_takes_results_over_into_todays_fingerprints(monkeypatch, link):
+    monkeypatch.setattr(os, "link", link)
     finished()
     new = graph(1)
     assert differences(new.job("train")) == ["seed 0 -> 1"]
     assert differences(new.job("tables")) == ["inputs a changed", "inputs b changed"]
     kept = upkeep.keep([new.job(name) for name in ("train", "a", "b")], "a renamed function")
-    assert kept == ["train", "a", "b"] and not graph().job("train").is_made
+    old, now = graph().job("train"), new.job("train")
+    assert kept == ["train", "a", "b"] and old.faults() == now.faults() == [] and old.manifest.kept == []
+    assert old.paths[0].samefile(now.paths[0]) == (link.__name__ == "link")
     manifest = new.job("train").manifest
     assert manifest.fingerprint == new.job("train").fingerprint and manifest.kept[0]["why"] == "a renamed function"
     assert (VIEW / "run/model").read_text() == "model\n0"
     assert run_job(new.job("tables")) and upkeep.verify(new.jobs.values(), COMMAND)[1] == []
     assert upkeep.keep([new.job("train")], "again") == []
+    with FileLock(".snakemake/dense-calibration.lock"), pytest.raises(UserError, match=r"dense-calibration\.lock"):
+        upkeep.keep([graph(2).job("train")], "while a run may compute it")
 
 
 def test_a_killed_keep_is_carried_on():
@@ -343,6 +350,13 @@ def test_results_of_other_versions_are_named(monkeypatch):
     assert other_versions(found.jobs.values()) == [] and "numpy" in made
     monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1" if name == "numpy" else made[name])
     assert other_versions(found.jobs.values()) == [f"made with numpy {made['numpy']}, here 0.1: train, a, b, tables"]
+
+
+def test_a_result_stays_if_its_link_cannot_be_written(caplog):
+    (VIEW / "run/model").mkdir(parents=True)
+    job = graph().job("train")
+    assert run_job(job) and job.faults() == [] and "train is not shown" in caplog.text
+    assert [path.name for path in (VIEW / "run").iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from made_published import FACTS, maps, publish
 from project import ROOT, call
 
 from pipeline_src import python_source
+from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import publish as publishing
 from pipeline_src.publishing import published, rebuild
@@ -101,6 +103,25 @@ def test_publish_adds_to_the_folder_that_a_killed_publish_moved_aside(monkeypatc
     with pytest.raises(UserError, match="stop"):
         publishing.publish(SimpleNamespace(name="one"))
     assert seen == [published.checked(one)]
+
+
+@pytest.mark.parametrize(
+    ("method", "source", "named"),
+    [
+        (MethodFacts("als", {"alpha": 0.2}), "photos/all", r"slp\.code': 'als'.*alpha': 0\.2(.|\n)*'slp'.*0\.1"),
+        (MethodFacts("slp"), "first 3 of it", r"splits\.photos': 'first 3 of it'(.|\n)*'photos/all'"),
+        (MethodFacts("slp", {"alpha": 0.1, "new": 1}), "photos/all", "all is well"),
+    ],
+)
+def test_published_runs_keep_their_methods_and_datasets(tmp_path, monkeypatch, method, source, named):
+    earlier = Publication.read(publish("one"))
+    graph = Mock(facts=replace(FACTS, methods={**FACTS.methods, "slp": method, "new": MethodFacts("als")}))
+    graph.name = "one"
+    graph.settings.model_dump.return_value = earlier.params
+    graph.job.return_value.parameters = {"splits": {"photos": source, "new": "new/all"}}
+    monkeypatch.setattr(publishing, "_new_counts", Mock(side_effect=UserError("all is well")))
+    with pytest.raises(UserError, match=named):
+        publishing.write_sources(graph, tmp_path, earlier)
 
 
 def test_a_recomputed_number_that_differs_stops_the_rebuild(monkeypatch):

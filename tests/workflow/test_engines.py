@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import ENVIRONMENT, call, counted, outdated, planned, results, snakemake
+from project import ENVIRONMENT, call, counted, edit, outdated, planned, results, snakemake
 
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.graph import build
@@ -152,3 +152,9 @@ def test_two_starts_in_one_folder_end_in_one_message(clone):
         other.kill()
     assert "another snakemake runs in" in said and "Traceback" not in said
     assert counted(snakemake(clone)) == {"claims": 1}
+    made = job(clone, "claims").folder
+    inode = (clone / made).rename(clone / "made").stat().st_ino
+    locked = "acquire(timeout=0)\n"  # the result appears between the plan and the lock
+    edit(clone / "workflow/rules/common.smk", locked, f"{locked}        os.rename('made', '{made}')\n")
+    snakemake(clone, check=False)
+    assert (clone / made).stat().st_ino == inode

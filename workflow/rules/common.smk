@@ -24,13 +24,13 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
 from pipeline_src.pipeline.plan import unchecked_datasets
-from pipeline_src.pipeline.runner import reset_future_times, show
+from pipeline_src.pipeline.runner import RUN_LOCK, reset_future_times, show
 from pipeline_src.pipeline.steps.overview import overview_job
 from pipeline_src.processes import OWNER
 
 PLANS = workflow.is_main_process  # whether this process plans all jobs; otherwise it runs one of them
 # Only one Snakemake runs in a project at a time. The lock ends with this process.
-LOCK = FileLock(".snakemake/dense-calibration.lock")
+LOCK = FileLock(RUN_LOCK)
 os.environ[OWNER] = str(os.getpid())  # jobs watch this process, and end when it ends
 
 
@@ -211,6 +211,9 @@ def started():
         LOCK.acquire(timeout=0)
     except Timeout:
         stop(f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}")
+    # Snakemake would remove these results, and compute them again.
+    if any(job.is_made and job.key not in MADE for job in GRAPH.jobs.values()):
+        stop("results were made after this run was planned: start the command again")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # end at once; Snakemake would first wait for its jobs
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/."]
     print(*lines, *unchecked_datasets(GRAPH), sep="\n", file=sys.stderr, flush=True)
