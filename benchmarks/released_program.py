@@ -24,7 +24,7 @@ from PIL import Image
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.sample import checked
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
-from pipeline_src.maps.files import pair_files
+from pipeline_src.maps.files import pairs_and_warnings
 from pipeline_src.metrics.registry import value
 from pipeline_src.params.schema import Augmentation
 from pipeline_src.training.batches import augment
@@ -141,7 +141,7 @@ def stretched(level: np.ndarray) -> np.ndarray:
 def maps(folder: Path, masks: Path) -> None:
     """Print a table of the accuracy metrics of both programs on the same maps."""
     whole, halved = [], []
-    for pair in pair_files(folder, masks):
+    for pair in pairs_and_warnings(folder, masks)[0]:
         level = decode_mask(pair.map.read_bytes())
         assert pair.mask
         mask = decode_mask(pair.mask.read_bytes())

@@ -103,17 +103,17 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.files import Form, pair_files, read_pair
+    from pipeline_src.maps.files import Form, pairs_and_warnings, read_pair
 
-    for pair in pair_files(*files()):
+    for pair in pairs_and_warnings(*files())[0]:
         read_pair(pair, Form())
 
 
 def judge() -> None:
     from pipeline_src.maps.checks import count_folder
-    from pipeline_src.maps.files import Form, pair_files
+    from pipeline_src.maps.files import Form, pairs_and_warnings
 
-    count_folder(pair_files(*files()), Form())
+    count_folder(pairs_and_warnings(*files())[0], Form())
 
 
 @cache

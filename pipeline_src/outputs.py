@@ -35,23 +35,30 @@ def check_output(
     Args:
         command: name of the command that writes its results to `out`.
         below: folders in `out` that are also written.
-        inputs: folders that the command reads.
+        inputs: folders that the command reads with their subfolders, or patterns with stars of the
+            files that it reads.
         foreign: what `out` has that the command may not overwrite, such as files of other origin
             or results of another model; the error lists it.
 
     Raises:
-        UserError: `out` is a file or not writable; it, or a folder of `below`, is an input; or it
-            has foreign files or results of another command.
+        UserError: `out` is a file or not writable; it, or a folder of `below`, is an input or lies
+            in one; or it has foreign files or results of another command.
     """
     check_writable(out, f"--out {out}")
-    read = {path.resolve() for path in inputs if path is not None}
+    others = []  # files by which results of other commands are recognized
+    for other, names in RESULTS.items():
+        for name in names:
+            if name not in RESULTS[command] and (out / name).exists():
+                others.append(f"{out / name}, of {other}")
+    mixed = []
+    for folder in (out, *below):
+        if any(_reads_in(folder, source) for source in inputs if source):
+            mixed.append(folder)
     # What is wrong, as the end of a sentence about `out` -> the files or folders that show it.
     faults: dict[str, Iterable[object]] = {
-        "is, or contains, an input: results would be mixed with it": [
-            folder for folder in (out, *below) if folder.resolve() in read
-        ],
-        "has results of another command": _results_of_others(out, command),
-        f"has files that {command} did not write now or before": foreign,
+        "is, contains, or lies in an input: results would be mixed with it": mixed,
+        "has results of another command": others,
+        "has files of other origin, or results of another model": foreign,
     }
     for fault, problems in faults.items():
         found = listed(problems)
@@ -64,14 +71,17 @@ def check_output(
             )
 
 
-def _results_of_others(out: Path, command: str) -> list[str]:
-    """Return the files in `out` by which results of other commands are recognized."""
-    found = []
-    for other, names in RESULTS.items():
-        for name in names:
-            if name not in RESULTS[command] and (out / name).exists():
-                found.append(f"{out / name}, of {other}")
-    return found
+def _reads_in(folder: Path, source: Path) -> bool:
+    """Return whether new files in a folder may be read as inputs.
+
+    Args:
+        source: an input folder, or a pattern with stars (`check_output`).
+    """
+    root = str(source).partition("**")[0]
+    if "*" in root:
+        pattern = str(source.resolve()).replace("[", "[[]")  # no class of characters
+        return (folder.resolve() / source.name).match(pattern)
+    return folder.resolve().is_relative_to(Path(root).resolve())
 
 
 @contextmanager
@@ -83,7 +93,7 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
     Args:
         last: the file that is removed first and written last: results are complete if it exists.
         older: patterns of the names of other results, whose files and folders of an earlier call
-            are removed: the new results may not overwrite all of them.
+            are removed: the new results may not overwrite all of them, and no folder.
     """
     new = out / STAGING
     with writing(new):
@@ -99,9 +109,6 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
                     path.unlink()
         # False sorts before True: `last` is moved at the end.
         for path in sorted(new.iterdir(), key=lambda path: path.name == last):
-            target = out / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(path, target)
+            os.replace(path, out / path.name)
     finally:
         shutil.rmtree(new, ignore_errors=True)

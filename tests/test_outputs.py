@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_folders_of_other_commands_are_refused(tmp_path, command, other):
         return
     with pytest.raises(UserError, match=f", of {other}"):
         outputs.check_output(tmp_path, command)
+
+
+def test_a_folder_whose_files_would_be_inputs_is_refused(tmp_path):
+    folders = ("maps", "maps/v", "maps/v/w", ".", "maps-2")
+    for source, number in {"maps": 3, "maps/**/*.npy": 3, "maps/*.npy": 1}.items():
+        for k, folder in enumerate(folders):
+            with pytest.raises(UserError, match=f"- {tmp_path / folder}") if k < number else nullcontext():
+                outputs.check_output(tmp_path / folder, "judge", inputs=[tmp_path / source])
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import grouped
 from pipeline_src.counting.sample import checked
 from pipeline_src.maps.calibrate import counts_and_pixels
-from pipeline_src.maps.files import form_of, pair_files, read_pair
+from pipeline_src.maps.files import form_of, pairs_and_warnings, read_pair
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -67,7 +67,7 @@ def cell(run, metric):
 
 
 fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=True)
-pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
+pairs = pairs_and_warnings(*fit)[0][:: 2 if fit in tests else 1]
 FORM = form_of(pairs)
 K = FORM.classes  # None of two classes
 FORM = replace(FORM, ignore=K)
@@ -85,7 +85,7 @@ fits |= {f"Fiducio, {name}": fiducio(name) for name in registered_ids()}
 print(f"{__doc__}\n{sys.argv[1:]}\n")
 print(f"| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}")
 for maps, masks in tests:
-    tested = [pair for pair in pair_files(maps, masks) if pair not in pairs]
+    tested = [pair for pair in pairs_and_warnings(maps, masks)[0] if pair not in pairs]
     runs = {name: measured(apply) for name, apply in fits.items()}
     for name, run in runs.items():
         print(

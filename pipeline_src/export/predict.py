@@ -186,7 +186,7 @@ def _check_out(
         out,
         "predict",
         below={path.parent for path in maps},
-        inputs={path.parent for path in files},
+        inputs={path.parent / "*" for path in files},
         foreign=foreign,
     )
 

@@ -185,9 +185,9 @@ def calibrate_folder(
 
 def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
     """Raise a UserError if `out` cannot be written, or has files that `calibrate` did not write."""
-    foreign = []
-    if (out / MAPS_FOLDER).exists() and not (out / CALIBRATOR_FILE).exists():
-        foreign = [out / MAPS_FOLDER]
+    foreign = list(out.glob(MAPS_FOLDER))
+    if (out / CALIBRATOR_FILE).exists():
+        foreign = []
     outputs.check_output(
         out, "calibrate", below=[out / MAPS_FOLDER], inputs=inputs, foreign=foreign
     )
@@ -435,8 +435,7 @@ def write_calibrated(
         probability = calibrated(calibrator, saved.probability, saved.logits)
         stored = probability
         # The file of a volume can hold two classes, of which only the object's was read.
-        two_classes = len(saved.stored_shape) == 4 and saved.stored_shape[0] == 2
-        if two_classes:
+        if len(saved.stored_shape) == 4 and saved.stored_shape[0] == 2:
             stored = np.stack([1 - probability, probability])
         path = folder / (pair.stem + suffix_of(pair.map))
         _write_map(path, pair.map, stored.reshape(saved.stored_shape))

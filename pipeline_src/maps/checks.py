@@ -91,8 +91,9 @@ class FolderCounts:
             self._check_mask_values()
             self._check_range()
         elif self.form.classes == 2 and self.form.ignore is None and self.ignored:
-            second = self.counts()["raw"].classes[1].histogram
-            if not second.count[:, :, 1].any():  # 255, which is ignored, is probably the object
+            second = self.counts()["raw"].classes[1]
+            # No pixel has the label 1: 255, which is ignored, is probably the object.
+            if not second.histogram.count[..., 1].any():
                 raise UserError(
                     "the masks do not show what is an object",
                     found="0 and 255, but maps of two classes",

@@ -43,7 +43,7 @@ def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> Con
         The content of comparison.json, as `compare_judged`.
     """
     outputs.check_output(out, "compare", inputs=(a, b, mask))
-    with outputs.staged(out, "comparison.json", ["reliability.*"]) as new:
+    with outputs.staged(out, "comparison.json", ["reliability.*", "a", "b"]) as new:
         judge_folder(a, mask, str(a), new / "a", **options)
         judge_folder(b, mask, str(b), new / "b", **options)
         return compare_judged(new / "a", new / "b", new, titles=(str(a), str(b)))
@@ -65,7 +65,11 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
     """
     from pipeline_src.figures import bin_tables, reliability, style  # matplotlib
 
-    outputs.check_output(out, "compare", inputs=(a, b))
+    # Models that were compared in `out` before would seem to be those of the new comparison.
+    foreign = list(out.glob("[ab]/metrics.json"))
+    if out in (a.parent, b.parent):
+        foreign = []
+    outputs.check_output(out, "compare", inputs=(a, b), foreign=foreign)
     models = [_judged(folder) for folder in (a, b)]
     counts = [load(folder / "counts.npz") for folder in (a, b)]
     facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]

@@ -63,40 +63,19 @@ class Pair:
     mask: Path | None
 
 
-def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
-    """Return the pairs of files of two folders and their subfolders, in the order of their stems.
+def pairs_and_warnings(
+    maps: Path, masks: Path | None, skip_unpaired: bool = False
+) -> tuple[list[Pair], list[str]]:
+    """Return the pairs of files of two folders and their subfolders, in the order of their stems,
+    and a warning that counts files without a partner.
 
     Args:
-        maps, masks: a folder, or a pattern (`files_by_stem`).
+        maps, masks: a folder, or a pattern (`files_by_stem`). Without masks, every map is a pair.
+        skip_unpaired: whether files without a partner are left out. They are an error otherwise,
+            and where no pair is left.
 
     Raises:
         UserError: a folder is missing or holds nothing usable, or files have no partner.
-    """
-    return pairs_and_warnings(maps, masks, skip_unpaired=False)[0]
-
-
-def pairs_and_warnings(
-    maps: Path, masks: Path | None, skip_unpaired: bool
-) -> tuple[list[Pair], list[str]]:
-    """Return the pairs of files of two folders, and a warning that counts files without a partner.
-
-    Args:
-        maps, masks: a folder, or a pattern (`files_by_stem`).
-        skip_unpaired: whether files without a partner are left out. They are an error otherwise,
-            and where no pair is left.
-    """
-    pairs, unpaired = matched_files(maps, masks)
-    if not (pairs and skip_unpaired):
-        check_files(unpaired)
-    if not unpaired:
-        return pairs, []
-    return pairs, [f"{len(unpaired)} file(s) without a partner were left out ({few(unpaired, 3)})"]
-
-
-def matched_files(maps: Path, masks: Path | None) -> tuple[list[Pair], list[str]]:
-    """Return the pairs of files of two folders, and a line for each file without a partner.
-
-    Without `masks`, every map is a pair without a mask.
     """
     map_files = files_by_stem(maps, MAP_SUFFIXES)
     if masks is None:
@@ -117,7 +96,11 @@ def matched_files(maps: Path, masks: Path | None) -> tuple[list[Pair], list[str]
             unpaired.append(f"{map_files[stem]}: no mask in {masks}")
     for stem in sorted(mask_files.keys() - map_files.keys()):
         unpaired.append(f"{mask_files[stem]}: no prediction map in {maps}")
-    return pairs, unpaired
+    if not unpaired:
+        return pairs, []
+    if not (pairs and skip_unpaired):
+        check_files(unpaired)
+    return pairs, [f"{len(unpaired)} file(s) without a partner were left out ({few(unpaired, 3)})"]
 
 
 def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -165,13 +148,17 @@ def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files of a folder and its subfolders, or of a pattern, each with its stem."""
     if "*" in str(source):
         # A regular expression of the pattern, in which each star is a group; `**/` may be absent.
-        stars = re.escape(str(source)).replace(r"\*\*/", "(?:(.*)/)?").replace(r"\*\*", "(.*)")
-        stars = stars.replace(r"\*", "([^/]*)")
+        stars = (
+            re.escape(str(source))
+            .replace(r"\*\*/", "(?:(.*)/)?")
+            .replace(r"\*\*", "(.*)")
+            .replace(r"\*", "([^/]*)")
+        )
         # `glob` gives [ and ? a meaning, which are parts of names here.
         for name in sorted(glob.glob(re.sub(r"([\[?])", r"[\1]", str(source)), recursive=True)):
             match = re.fullmatch(stars, name)
             if match:
-                yield Path(name), "/".join(group for group in match.groups() if group is not None)
+                yield Path(name), "/".join(filter(None, match.groups()))
         return
     check_folder(source)
     for top, folders, files in os.walk(source, followlinks=True):

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src.counting.counts import Counts
+from pipeline_src.files import reading
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import MASK_SUFFIXES, Form, Pair, check_files, files_by_stem, read_pair
 from pipeline_src.metrics.image_inputs import per_image
@@ -22,11 +23,16 @@ def pictures_of(pairs: Sequence[Pair], folder: Path) -> dict[str, Path]:
     """Return the file of each image in `folder` by stem, JPEG files included.
 
     Raises:
-        UserError: names the maps without such a file.
+        UserError: names the maps without such a file, and files that are no pictures.
     """
     files = files_by_stem(folder, MASK_SUFFIXES)
-    missing = [pair.map for pair in pairs if pair.stem not in files]
-    check_files(f"{path}: no picture in {folder}" for path in missing)
+    problems = []
+    for pair in pairs:
+        try:
+            Image.open(files[pair.stem]).close()  # reads the header
+        except (KeyError, OSError) as error:
+            problems.append(f"{pair.map}: no picture in {folder} ({error})")
+    check_files(problems)
     return files
 
 
@@ -59,8 +65,12 @@ def draw_gallery(
         target = np.where(sample.target == sample.ignore, IGNORED, sample.target)
         image = None
         if pictures:
-            with Image.open(pictures[pair.stem]) as picture:
-                image = np.asarray(picture.convert("RGB"))
+            path = pictures[pair.stem]
+            with reading(f"{path} cannot be read"), Image.open(path) as picture:
+                colors = picture.convert("RGB")
+                if picture.mode.startswith("I"):  # 16 bits, of which `convert` keeps up to 255
+                    colors = picture.convert("I").point(lambda value: value / 257).convert("RGB")
+                image = np.asarray(colors)
         predictions.append(
             gallery.Prediction(rank, pair.stem, image, target, {name: sample.probability})
         )

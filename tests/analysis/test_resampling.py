@@ -146,13 +146,9 @@ def test_sums_beyond_int64_give_the_intervals_of_fewer_pixels():
     """Images whose pixels are repeated have the same means; their sums over 24 images are up to 24 * 2**61."""
     counts, names = counted(varied(24), whole=False)["raw"], ("accuracy", "brier", "nll", "gap")
     factor = 2**61 // int(counts.images.table.max())
-    many = replace(
-        counts,
-        histogram=replace(
-            counts.histogram, count=counts.histogram.count * factor, position=counts.histogram.position * factor
-        ),
-        images=replace(counts.images, table=counts.images.table * factor),
-    )
+    histogram, images = counts.histogram, replace(counts.images, table=counts.images.table * factor)
+    histogram = replace(histogram, count=histogram.count * factor, position=histogram.position * factor)
+    many = replace(counts, histogram=histogram, images=images)
     expected, found = (measure(run, 10, 0, 200, names).intervals() for run in (counts, many))
     assert found == {name: pytest.approx(pair, rel=1e-9) for name, pair in expected.items()}
 

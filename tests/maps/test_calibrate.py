@@ -22,7 +22,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.maps import calibrate, files
 from pipeline_src.maps.calibrate import calibrate_folder, counts_and_pixels, overlap_warnings, write_calibrated
 from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import Form, pair_files, read_map
+from pipeline_src.maps.files import Form, pairs_and_warnings, read_map
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.risk import folds_of
 from pipeline_src.metrics.registry import value
@@ -106,7 +106,7 @@ def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_
     expected = -np.log(np.where(truth[0], q, 1 - q)).mean()
     assert judged["raw"]["nll"] == pytest.approx(expected, rel=1e-4)  # 0.4 is rounded to a level
     identity = TemperatureCalibrator(temperature=1.0)
-    _, after = write_calibrated(pair_files(*folders), identity, tmp_path / "same", Form())
+    _, after = write_calibrated(pairs_and_warnings(*folders)[0], identity, tmp_path / "same", Form())
     assert value("nll", after.counts()["raw"]) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
     assert judged["clamp"] == {kind.replace("float32", "float"): least}
 
@@ -145,7 +145,7 @@ def test_without_masks_each_image_is_scored_by_a_calibrator_that_has_not_seen_it
     """Against calibrators that are fitted and maps that are written fold by fold; AUGRC would compare folds."""
     pred, mask, apply = folders["pred"], folders["mask"], folders["apply"]
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", method="platt", resamples=0)
-    pairs = pair_files(pred, mask)
+    pairs = pairs_and_warnings(pred, mask)[0]
     (_, pixels), folds = counts_and_pixels(pairs, Form()), folds_of(np.arange(len(pairs)))
     for fold in range(5):
         selected = [pair for pair, of_pair in zip(pairs, folds, strict=True) if of_pair == fold]
@@ -179,14 +179,16 @@ def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
         cv2.imwrite(str(masks / "empty.png"), np.zeros((9, 9), np.uint8))
     assert (
         overlap_warnings(
-            count_folder(pair_files(pred, mask), Form()), count_folder(pair_files(apply, test_mask), Form())
+            count_folder(pairs_and_warnings(pred, mask)[0], Form()),
+            count_folder(pairs_and_warnings(apply, test_mask)[0], Form()),
         )
         == []
     )
     shutil.copy(pred / "a01.tif", apply / "again.tif")
     shutil.copy(mask / "a01.png", test_mask / "again.png")
     (warning,) = overlap_warnings(
-        count_folder(pair_files(pred, mask), Form()), count_folder(pair_files(apply, test_mask), Form())
+        count_folder(pairs_and_warnings(pred, mask)[0], Form()),
+        count_folder(pairs_and_warnings(apply, test_mask)[0], Form()),
     )
     assert "(again)" in warning
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", test_mask=test_mask, resamples=0)

@@ -131,6 +131,8 @@ def test_folders_of_maps_are_judged_and_compared(folders, tmp_path):
     assert found["differences"] == json.loads(json.dumps(expected["differences"]))
     assert (tmp_path / "out/a/metrics.json").is_file() and found["bins"] == 20
     assert "no training variance" in shown.output and f"diagram: {tmp_path / 'out/reliability.svg'}\n" in shown.output
+    with pytest.raises(UserError, match=r"a/metrics\.json"):
+        compare_judged(tmp_path / "b", tmp_path / "a", tmp_path / "out")
     judged_too = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "3")]
     sentences = [line for line in CliRunner().invoke(app, judged_too).output.splitlines() if "B − A" in line]
     assert len(sentences) == len(expected["differences"]["raw"])

@@ -22,9 +22,10 @@ from pipeline_src.counting.sample import checked
 from pipeline_src.counting.storage import load
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
+from pipeline_src.figures import gallery, style
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_counts
-from pipeline_src.maps.files import Form, pair_files, read_pair
+from pipeline_src.maps.files import Form, pairs_and_warnings, read_pair
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import value
 
@@ -64,7 +65,7 @@ def make(root: Path, images: int = 6) -> dict[str, tuple[np.ndarray, np.ndarray]
         mask[: k % 4] = IGNORE
         write_map(root / f"maps/a{k}", 0.1 + 0.8 * expit(2 * z), k)
         cv2.imwrite(str(root / f"masks/a{k}.png"), mask)
-        pair = pair_files(root / "maps", root / "masks")[k]
+        pair = pairs_and_warnings(root / "maps", root / "masks")[0][k]
         stored = read_pair(pair, Form(ignore=IGNORE)).probability
         pairs[f"a{k}"] = stored, np.where(mask == IGNORE, 255, mask > 127).astype(np.uint8)
     return pairs
@@ -229,7 +230,7 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     options = {"groups": str(tmp_path / "groups.csv"), "ignore": IGNORE}
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", resamples=50, **options)
-    counted = count_folder(pair_files(*folders), Form(ignore=IGNORE), whole_maps=True)
+    counted = count_folder(pairs_and_warnings(*folders)[0], Form(ignore=IGNORE), whole_maps=True)
     expected = measure_protocols(counted.counts(), 10, 0, 50, groups)["raw"]
     assert result["raw"] == expected.numbers()
     assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}
@@ -361,9 +362,22 @@ def test_the_gallery_shows_the_images_that_belong_to_the_maps(judged):
     assert Path("out/gallery.png").stat().st_size != plain
     judged()
     assert not list(Path("out").glob("gallery.*"))
+    Path("images/a3.jpg").write_bytes(b"text")
+    with pytest.raises(UserError, match=r"a3\.jpg"):
+        judged(images=Path("images"))
     Path("images/a3.jpg").unlink()
     with pytest.raises(UserError, match="a3"):
         judged(images=Path("images"))
+
+
+def test_pictures_of_16_bits_are_scaled_to_8(judged, monkeypatch):
+    shown = []
+    monkeypatch.setattr(gallery, "draw", lambda predictions, *_: shown.extend(predictions) or (None, None))
+    monkeypatch.setattr(style, "save_picture", lambda *_: None)
+    put("maps", a=P), put("masks", a=DISC), Path("images").mkdir()
+    Image.fromarray(np.uint16(257 * X)).save("images/a.png")
+    judged(images=Path("images"))
+    assert np.array_equal(shown[0].image, np.dstack([X] * 3))
 
 
 def test_the_gallery_of_several_classes_leaves_ignored_pixels_out(judged):

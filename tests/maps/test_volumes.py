@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.maps.calibrate import calibrate_folder
-from pipeline_src.maps.files import files_by_stem, form_of, pair_files, pairs_and_warnings, read_pair
+from pipeline_src.maps.files import files_by_stem, form_of, pairs_and_warnings, read_pair
 from pipeline_src.maps.judge import judge_folder
 
 nibabel = pytest.importorskip("nibabel")
@@ -50,7 +50,7 @@ def judged(pred: Path, mask: Path | None, out: Path, **options) -> dict:
 
 
 def test_the_axes_of_a_volume_are_those_of_its_mask(cases):
-    pairs = pair_files(cases / "maps", cases / "masks")
+    pairs = pairs_and_warnings(cases / "maps", cases / "masks")[0]
     saved = read_pair(pairs[0], form_of(pairs))
     truth = np.load(cases / f"arrays/{pairs[0].stem}.npy")
     assert np.array_equal(saved.target.reshape(SHAPE), truth)
@@ -123,7 +123,7 @@ def test_patterns_pair_by_what_the_stars_stand_for(cases, tmp_path):
     pairs, _ = pairs_and_warnings(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy", skip_unpaired=True)
     assert [pair.stem for pair in pairs] == ["c0", "c1", "c2"]
     with pytest.raises(UserError, match=r"c11\.npy"):
-        pair_files(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy")
+        pairs_and_warnings(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy")[0]
 
 
 def test_two_stars_stand_for_any_number_of_folders(tmp_path):
