@@ -150,6 +150,11 @@ def calibrate_folder(
             before = fit_counts
             run_before = measured[BASELINE]
             run_after = measured[method]
+        if fit_counts.resized or before.resized:
+            warnings.append(
+                "the calibrator was fitted and scored at the size of the masks; maps of another "
+                "size are calibrated at their own size, so their scores by judge differ"
+            )
         record = Record.of(calibrator, pixels)
         result: Content = {
             "method": method,
@@ -318,10 +323,11 @@ def cross_validated(
         calibrators[name], warnings = cross_fitted(calibrator_class(name), pixels, groups)
     counted = {name: FolderCounts(form) for name in names}
     for image, saved in enumerate(read_pairs(pairs, form)):
+        logits = saved.fitted_logits()
         for name, by_image in calibrators.items():
-            probability = calibrated(by_image[image], saved.probability, saved.logits)
-            counted[name].add(replace(saved, probability=probability))
-        del saved, probability  # before the next one is read
+            probability = calibrated(by_image[image], saved.sample.probability, logits)
+            counted[name].add(replace(saved, probability=probability, logits=None))
+        del saved, probability, logits  # before the next one is read
     return counted, warnings
 
 
@@ -413,7 +419,8 @@ def write_calibrated(
     """Write the calibrated map of each pair, and return the counts before and after calibration.
 
     A map is written under its own name, in the format, type and shape of the file; of logits, as
-    float32 probabilities. Maps without masks are not counted.
+    float32 probabilities. Maps without masks are not counted. A map of another size than its mask
+    is counted as it would be fitted: it is resized, then calibrated.
 
     Args:
         form: of all maps.
@@ -426,7 +433,6 @@ def write_calibrated(
     for saved in read_pairs(pairs, form):
         pair = saved.pair
         probability = calibrated(calibrator, saved.probability, saved.logits)
-        new = replace(saved, probability=probability)
         stored = probability
         # The file of a volume can hold two classes, of which only the object's was read.
         two_classes = len(saved.stored_shape) == 4 and saved.stored_shape[0] == 2
@@ -436,8 +442,12 @@ def write_calibrated(
         _write_map(path, pair.map, stored.reshape(saved.stored_shape))
         if pair.mask:
             before.add(saved)
-            after.add(new)
-        del saved, new  # before the next one is read
+            if saved.sample.probability is not saved.probability:
+                probability = calibrated(
+                    calibrator, saved.sample.probability, saved.fitted_logits()
+                )
+            after.add(replace(saved, probability=probability, logits=None))
+        del saved, probability, stored  # before the next one is read
     return before, after
 
 

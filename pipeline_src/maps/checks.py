@@ -86,10 +86,19 @@ class FolderCounts:
             self.resized.append(sample.id)
 
     def check(self) -> None:
-        """Raise a UserError where the values of binary maps or masks do not show what they mean."""
+        """Raise a UserError where the values of maps or masks do not show what they mean."""
         if not self.form.classes:
             self._check_mask_values()
             self._check_range()
+        elif self.form.classes == 2 and self.form.ignore is None and self.ignored:
+            second = self.counts()["raw"].classes[1].histogram
+            if not second.count[:, :, 1].any():  # 255, which is ignored, is probably the object
+                raise UserError(
+                    "the masks do not show what is an object",
+                    found="0 and 255, but maps of two classes",
+                    expected="class ids 0 and 1, and 255 for ignored pixels",
+                    fix="save np.uint8(mask == 255) as PNG; --ignore 255 if it is no object",
+                )
 
     def _check_mask_values(self) -> None:
         """Raise a UserError where the values of binary masks do not determine the object.

@@ -164,12 +164,14 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files of a folder and its subfolders, or of a pattern, each with its stem."""
     if "*" in str(source):
-        # A regular expression of the pattern, in which each star is a group.
-        stars = re.escape(str(source)).replace(r"\*\*", "(.*)").replace(r"\*", "([^/]*)")
-        for name in sorted(glob.glob(str(source), recursive=True)):
+        # A regular expression of the pattern, in which each star is a group; `**/` may be absent.
+        stars = re.escape(str(source)).replace(r"\*\*/", "(?:(.*)/)?").replace(r"\*\*", "(.*)")
+        stars = stars.replace(r"\*", "([^/]*)")
+        # `glob` gives [ and ? a meaning, which are parts of names here.
+        for name in sorted(glob.glob(re.sub(r"([\[?])", r"[\1]", str(source)), recursive=True)):
             match = re.fullmatch(stars, name)
             if match:
-                yield Path(name), "/".join(match.groups())
+                yield Path(name), "/".join(group for group in match.groups() if group is not None)
         return
     check_folder(source)
     for top, folders, files in os.walk(source, followlinks=True):
@@ -268,12 +270,19 @@ class SavedMap:
 
     @cached_property
     def sample(self) -> Sample:
-        """The map, resized bilinearly to the size of its mask, with the mask."""
+        """The map, resized bilinearly to the size of its mask, with the mask.
+
+        Logits are resized as such, because calibrators are fitted to them.
+        """
         assert self.target is not None
         ignore = IGNORED
         if self.probability.ndim == 3:  # K classes, whose masks have the label K where ignored
             ignore = len(self.probability)
-        probability = resized(self.probability, self.target.shape)
+        logits = self.fitted_logits()
+        if logits is None or logits is self.logits:
+            probability = resized(self.probability, self.target.shape)
+        else:
+            probability = _probabilities(self.pair.map, logits, of_classes=logits.ndim == 3)
         return Sample(self.pair.stem, probability, self.target, ignore)
 
     def fitted_logits(self) -> np.ndarray | None:

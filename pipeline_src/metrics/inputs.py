@@ -116,10 +116,14 @@ class PixelMeans(Input):
     def columns(self, counts: Counts, bins: int) -> Columns:
         """Return a function of a slice of images that returns their columns `names`, (n, 7).
 
-        The columns are the same for all inputs of the family, which share their sums.
+        The columns are the same for all inputs of the family, which share their sums. They are
+        whole numbers, whose sums are exact, unless a sum over a resample might exceed int64.
         """
-        places = [COLUMNS.index(name) for name in self.names]
-        return lambda images: counts.images.table[images][:, places]
+        table = counts.images.table[:, [COLUMNS.index(name) for name in self.names]]
+        # The largest sum is that of a resample that draws the largest image each time.
+        if len(table) * int(table.max(initial=0)) >= 2**63:
+            table = table.astype(np.float64)
+        return lambda images: table[images]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         """Return the means over pixels for sums (..., 7) of `names`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis.intervals import interval, percentiles
-from pipeline_src.analysis.resampling import image_means, key_of, measure_protocols
+from pipeline_src.analysis.resampling import image_means, key_of, measure, measure_protocols
 from pipeline_src.metrics.registry import METRICS, OVER
 
 
@@ -139,6 +140,21 @@ def test_a_single_group_has_no_intervals():
         assert single.points["ece"] > 0 and set(single.intervals().values()) == {None}
     several = measure_protocols(of_scenes((scene(k) for k in range(3)), 5), 10, 0, 20, np.zeros(3, np.int64))["raw"]
     assert set(several.intervals().values()) == {None}
+
+
+def test_sums_beyond_int64_give_the_intervals_of_fewer_pixels():
+    """Images whose pixels are repeated have the same means; their sums over 24 images are up to 24 * 2**61."""
+    counts, names = counted(varied(24), whole=False)["raw"], ("accuracy", "brier", "nll", "gap")
+    factor = 2**61 // int(counts.images.table.max())
+    many = replace(
+        counts,
+        histogram=replace(
+            counts.histogram, count=counts.histogram.count * factor, position=counts.histogram.position * factor
+        ),
+        images=replace(counts.images, table=counts.images.table * factor),
+    )
+    expected, found = (measure(run, 10, 0, 200, names).intervals() for run in (counts, many))
+    assert found == {name: pytest.approx(pair, rel=1e-9) for name, pair in expected.items()}
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(24) // 2])

@@ -77,6 +77,7 @@ JUDGE = [  # name, files, options, names in the error
     ("void of ids", {"masks/a.png": IDS, "masks/b.png": np.where(X < 3, 255, IDS)}, {}, ["b.png)", "--ignore 255"]),
     ("two encodings", {"masks/b.png": IDS}, {}, ["1 (masks/b.png)", "255 (masks/a.png)"]),
     ("mask beyond 255", {"masks/b.png": None, "masks/b.npy": np.float32(300 * DISC)}, {}, ["b.npy", "300"]),
+    ("255 of two classes", {f"maps/{k}.npy": np.stack([1 - P, P]) for k in "ab"}, {}, ["--ignore 255"]),
     ("ignore of the object", {}, {"ignore": 255}, ["--ignore 255"]),
     ("all ignored", {"masks/a.png": VOID, "masks/b.png": VOID}, {"ignore": 9}, ["masks", "--ignore"]),
     ("classes and one object", CLASSES | {"maps/b.npy": P}, {}, ["b.npy", "(3, "]),

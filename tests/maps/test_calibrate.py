@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import cv2
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class, read_calibrator
@@ -283,6 +283,17 @@ def test_calibrated_maps_are_left_as_they_are(tmp_path):
     assert result["scores"]["ece"]["before"] == result["scores"]["ece"]["after"]
     for path in where["apply"].iterdir():
         assert np.load(path) == pytest.approx(np.load(where["out"] / "maps" / path.name), abs=1e-6)
+
+
+def test_maps_of_another_size_are_scored_as_they_are_fitted(tmp_path):
+    where = shifted(tmp_path, T, 0)
+    for path in where["pred"].iterdir():
+        np.save(path, logit(np.load(path)[::2, ::2].clip(1e-6, 1 - 1e-6)))
+    for test_mask in (None, where["mask"]):
+        result = calibrate_folder(**where, test_mask=test_mask, logits=True, resamples=0)
+        assert result["scores"]["accuracy"]["before"] == result["scores"]["accuracy"]["after"]
+        assert any("size of the masks" in line for line in result["warnings"])
+    assert result["scores"]["nll"]["after"] == pytest.approx(result["fitted_on"]["nll_after"], rel=1e-4)
 
 
 def test_what_no_temperature_corrects_gets_another_calibrator(tmp_path):

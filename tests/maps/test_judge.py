@@ -314,6 +314,7 @@ def test_sizes_channels_and_rounding(judged):
         ({"maps": np.float32(DISC), "masks": DISC}, {}, "only 0 and 1"),
         ({"maps": np.float32(np.arange(3)[:, None, None] == LABELS), "masks": LABELS}, {}, "only 0 and 1"),
         ({"maps": THREE, "masks": np.uint8(255 * DISC)}, {}, "only class 0"),
+        ({"maps": np.stack([1 - P, P]), "masks": np.uint8(255 * DISC)}, {"ignore": 255}, "only class 0"),
         ({"maps": P, "masks": ~DISC}, {}, "inverted"),
         ({"maps": THREE[[1, 2, 0]], "masks": LABELS}, {}, "another order"),
         ({"maps": P, "masks": DISC}, {"ignore": 7}, "value 7"),

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.maps.calibrate import calibrate_folder
-from pipeline_src.maps.files import form_of, pair_files, pairs_and_warnings, read_pair
+from pipeline_src.maps.files import files_by_stem, form_of, pair_files, pairs_and_warnings, read_pair
 from pipeline_src.maps.judge import judge_folder
 
 nibabel = pytest.importorskip("nibabel")
@@ -124,6 +124,13 @@ def test_patterns_pair_by_what_the_stars_stand_for(cases, tmp_path):
     assert [pair.stem for pair in pairs] == ["c0", "c1", "c2"]
     with pytest.raises(UserError, match=r"c11\.npy"):
         pair_files(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy")
+
+
+def test_two_stars_stand_for_any_number_of_folders(tmp_path):
+    (tmp_path / "run[1]/v/w").mkdir(parents=True)
+    for name in ("a", "v/b", "v/w/c"):
+        (tmp_path / f"run[1]/{name}.npy").touch()
+    assert files_by_stem(tmp_path / "run[1]/**/*.npy", (".npy",)).keys() == {"a", "v/b", "v/w/c"}
 
 
 def test_what_is_left_out_is_counted(cases, tmp_path):
