@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from pipeline_src.cli.options import (
     check_groups,
     start_log,
 )
+from pipeline_src.files import Content
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -92,7 +93,7 @@ def calibrate(
     typer.echo(summary_text(result, out))
 
 
-def summary_text(result: dict[str, Any], out: Path) -> str:
+def summary_text(result: Content, out: Path) -> str:
     """Return the text for the terminal: scores before and after, and where the files are.
 
     Args:
@@ -126,7 +127,7 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     return "\n  ".join(lines)
 
 
-def _choice(calibrators: dict[str, Any]) -> list[str]:
+def _choice(calibrators: Content) -> list[str]:
     """Return the lines of the table of all calibrators, and of the rule that chooses one.
 
     A row has the differences of a calibrator from temperature scaling.

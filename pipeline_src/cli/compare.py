@@ -25,6 +25,7 @@ from pipeline_src.cli.options import (
     start_log,
 )
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import Content
 from pipeline_src.metrics.metric import Difference, Metric, with_ends
 from pipeline_src.metrics.registry import METRICS, SUMMARY
 from pipeline_src.text_tables import UNDEFINED, aligned
@@ -188,7 +189,7 @@ def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
 # Two models
 
 
-def models_text(result: dict[str, Any], out: Path) -> str:
+def models_text(result: Content, out: Path) -> str:
     """Return the text for the terminal: a line for each metric of the unnormalized maps, warnings,
     and where the files are.
 
@@ -208,7 +209,7 @@ def models_text(result: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _sentence(metric: Metric, score: dict[str, Any]) -> str:
+def _sentence(metric: Metric, score: Content) -> str:
     """Return the line on the difference of two models in a metric: verdict, values, difference.
 
     Args:

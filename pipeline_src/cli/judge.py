@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from pipeline_src.cli.options import (
     start_log,
 )
 from pipeline_src.errors import UserError
+from pipeline_src.files import Content
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -178,7 +179,7 @@ def judge(
     typer.echo(summary_text(result, out, shlex.join(command)))
 
 
-def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
+def summary_text(result: Content, out: Path, command: str) -> str:
     """Return the text for the terminal: the main numbers, warnings, and where the rest is.
 
     Args:
@@ -210,7 +211,7 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
     return "\n  ".join(lines)
 
 
-def _cell(result: dict[str, Any], protocol: str, name: str) -> str:
+def _cell(result: Content, protocol: str, name: str) -> str:
     """Return a metric in a protocol as printed text, with its confidence limits if it has them."""
     value = result[protocol][name]
     if value is None:
@@ -218,7 +219,7 @@ def _cell(result: dict[str, Any], protocol: str, name: str) -> str:
     return with_ends(METRICS[name], value, result["intervals"].get(protocol, {}).get(name))
 
 
-def answer(result: dict[str, Any]) -> str:
+def answer(result: Content) -> str:
     """Return the sentence that says whether the unnormalized maps are calibrated (`ANSWERS`).
 
     Args:
@@ -239,7 +240,7 @@ def answer(result: dict[str, Any]) -> str:
     )
 
 
-def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -> list[str]:
+def remarks(result: Content, table: list[str], legends: dict[str, str]) -> list[str]:
     """Return the lines that explain a table: legends of its words, groups of images, and warnings.
 
     Args:

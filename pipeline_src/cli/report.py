@@ -6,16 +6,15 @@ import json
 import logging
 import shutil
 import webbrowser
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.cli.options import ExperimentName, experiment_graph, flag
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic_folder, write_json
+from pipeline_src.files import Content, atomic_folder, write_json
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.load import read
 from pipeline_src.publishing import published
@@ -138,15 +137,15 @@ def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
         typer.echo(f"Claims not run here: {names} (the report says why)")
 
 
-def _raw_metrics(file: Path) -> dict[str, Any]:
+def _raw_metrics(file: Path) -> Content:
     """Return method -> dataset -> metric -> its `mean` over seeds and more, of unnormalized maps,
     from the file metrics.json.
     """
-    metrics: dict[str, Any] = json.loads(file.read_bytes())["metrics"]["raw"]
+    metrics: Content = json.loads(file.read_bytes())["metrics"]["raw"]
     return metrics
 
 
-def main_rows(facts: Facts, metrics: Mapping[str, Any]) -> list[list[str]]:
+def main_rows(facts: Facts, metrics: Content) -> list[list[str]]:
     """Return a table of ECE and accuracy, means over seeds in percent, as printed text.
 
     The first row has the headings: the datasets, whose role is named unless it is validation. Then

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Folders
-from pipeline_src.files import hash_of, sha256, write_text
+from pipeline_src.files import Content, hash_of, sha256, write_text
 
 if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
@@ -67,7 +67,7 @@ class Publication:
     facts: Facts
     notes: Mapping[str, str]
     groups: Mapping[str, Sequence[int]]
-    params: Mapping[str, Any]
+    params: Content
     made: Mapping[str, str]
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, str]
@@ -169,7 +169,7 @@ def published_counts(publication: Publication, folder: Path, split: str) -> Load
     return loaders
 
 
-def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def settings(params: Mapping[str, Any], above: str = "") -> Content:
     """Return the settings of an experiment that can change a number of a run, by dotted name.
 
     Settings of None are left out: a setting that is off equals one that does not exist.
@@ -178,7 +178,7 @@ def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         params: the settings, or a part of them.
         above: the dotted name of this part, with a dot at its end.
     """
-    flat: dict[str, Any] = {}
+    flat: Content = {}
     for key, value in params.items():
         name = f"{above}{key}"
         if value is None or name in LEFT_OUT:

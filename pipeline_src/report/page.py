@@ -33,7 +33,7 @@ from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.figures.style import color_number
 from pipeline_src.figures.types import Picture
-from pipeline_src.files import write_text
+from pipeline_src.files import Content, write_text
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.differences import QUANTITIES
@@ -53,8 +53,8 @@ def write_report(
     *,
     figures: Path,
     out: Path,
-    claims: Mapping[str, Any],
-    params: Mapping[str, Any],
+    claims: Content,
+    params: Content,
     provenance: Mapping[str, str],
     data: Sequence[Mapping[str, Any]],
     described: Mapping[str, Mapping[str, str]],
@@ -208,7 +208,7 @@ def _webp(image: Image.Image, lossless: bool) -> bytes:
     return content.getvalue()
 
 
-def diagram_data(results: Results) -> dict[str, Any]:
+def diagram_data(results: Results) -> Content:
     """Return what the interactive diagrams show, for JSON.
 
     `splits` are the datasets, and `cells` are protocol -> dataset -> method -> cell. A cell has ECE
@@ -217,7 +217,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
     """
     facts = results.facts
     splits = []
-    cells: dict[str, dict[str, dict[str, Any]]] = {}
+    cells: dict[str, dict[str, Content]] = {}
     for split, role in facts.splits.items():
         run = next(iter(results.measured("raw", split).values()))  # all have the same images
         size = f"{run.images:,} images, {run.pixels:,} pixels"
@@ -238,7 +238,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
     }
 
 
-def _pooled(table: np.recarray) -> dict[str, Any]:
+def _pooled(table: np.recarray) -> Content:
     """Return accuracy, confidence and `rows` of a `reliability_table` for JSON.
 
     A row has the place of a bin with pixels, and its columns `BIN_COLUMNS`.

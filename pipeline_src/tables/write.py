@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.results import Results
-from pipeline_src.files import DIGITS, write_json, write_text
+from pipeline_src.files import DIGITS, Content, write_json, write_text
 from pipeline_src.tables.paper_table import write_markdown
 from pipeline_src.tables.registry import MAIN, TABLES
 from pipeline_src.text_tables import Table
@@ -38,7 +37,7 @@ def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
         yield f"{name} {table.title}".strip(), table.printed()
 
 
-def metrics_with_intervals(results: Results) -> dict[str, Any]:
+def metrics_with_intervals(results: Results) -> Content:
     """Return all metrics with their spread and intervals.
 
     The result has `sets` with `role`, `images` and `pixels`, and `metrics`: protocol -> method ->
@@ -46,8 +45,8 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
     Undefined values are null.
     """
     facts = results.facts
-    sets: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
+    sets: Content = {}
+    metrics: Content = {}
     for protocol, (split, role) in product(facts.protocols, facts.splits.items()):
         for method, run in results.measured(protocol, split).items():
             sets.setdefault(split, {"role": role, "images": run.images, "pixels": run.pixels})
