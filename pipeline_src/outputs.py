@@ -79,8 +79,8 @@ def _reads_in(folder: Path, source: Path) -> bool:
     """
     root = str(source).partition("**")[0]
     if "*" in root:
-        pattern = str(source.resolve()).replace("[", "[[]")  # no class of characters
-        return (folder.resolve() / source.name).match(pattern)
+        # `match` gives [ a meaning, which is a part of names here.
+        return (folder.resolve() / source.name).match(str(source.resolve()).replace("[", "[[]"))
     return folder.resolve().is_relative_to(Path(root).resolve())
 
 

@@ -68,9 +68,8 @@ def test_folders_of_other_commands_are_refused(tmp_path, command, other):
 
 
 def test_a_folder_whose_files_would_be_inputs_is_refused(tmp_path):
-    folders = ("maps", "maps/v", "maps/v/w", ".", "maps-2")
     for source, number in {"maps": 3, "maps/**/*.npy": 3, "maps/*.npy": 1}.items():
-        for k, folder in enumerate(folders):
+        for k, folder in enumerate(("maps", "maps/v", "maps/v/w", ".", "maps-2")):
             with pytest.raises(UserError, match=f"- {tmp_path / folder}") if k < number else nullcontext():
                 outputs.check_output(tmp_path / folder, "judge", inputs=[tmp_path / source])
 

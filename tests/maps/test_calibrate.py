@@ -177,19 +177,11 @@ def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     for maps, masks in ((pred, mask), (apply, test_mask)):
         np.save(maps / "empty.npy", np.zeros((9, 9)))
         cv2.imwrite(str(masks / "empty.png"), np.zeros((9, 9), np.uint8))
-    assert (
-        overlap_warnings(
-            count_folder(pairs_and_warnings(pred, mask)[0], Form()),
-            count_folder(pairs_and_warnings(apply, test_mask)[0], Form()),
-        )
-        == []
-    )
+    fit = count_folder(pairs_and_warnings(pred, mask)[0], Form())
+    assert overlap_warnings(fit, count_folder(pairs_and_warnings(apply, test_mask)[0], Form())) == []
     shutil.copy(pred / "a01.tif", apply / "again.tif")
     shutil.copy(mask / "a01.png", test_mask / "again.png")
-    (warning,) = overlap_warnings(
-        count_folder(pairs_and_warnings(pred, mask)[0], Form()),
-        count_folder(pairs_and_warnings(apply, test_mask)[0], Form()),
-    )
+    (warning,) = overlap_warnings(fit, count_folder(pairs_and_warnings(apply, test_mask)[0], Form()))
     assert "(again)" in warning
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", test_mask=test_mask, resamples=0)
     assert warning in result["warnings"]

@@ -6,6 +6,7 @@ import csv
 import json
 import unicodedata
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from pipeline_src.counting.sample import checked
 from pipeline_src.counting.storage import load
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
-from pipeline_src.figures import gallery, style
+from pipeline_src.figures import gallery
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_counts
 from pipeline_src.maps.files import Form, pairs_and_warnings, read_pair
@@ -371,13 +372,11 @@ def test_the_gallery_shows_the_images_that_belong_to_the_maps(judged):
 
 
 def test_pictures_of_16_bits_are_scaled_to_8(judged, monkeypatch):
-    shown = []
-    monkeypatch.setattr(gallery, "draw", lambda predictions, *_: shown.extend(predictions) or (None, None))
-    monkeypatch.setattr(style, "save_picture", lambda *_: None)
+    monkeypatch.setattr(gallery, "Prediction", Mock(wraps=gallery.Prediction))
     put("maps", a=P), put("masks", a=DISC), Path("images").mkdir()
     Image.fromarray(np.uint16(257 * X)).save("images/a.png")
     judged(images=Path("images"))
-    assert np.array_equal(shown[0].image, np.dstack([X] * 3))
+    assert np.array_equal(gallery.Prediction.call_args.args[2], np.dstack([X] * 3))
 
 
 def test_the_gallery_of_several_classes_leaves_ignored_pixels_out(judged):
