@@ -9,6 +9,7 @@ import typer
 from pipeline_src.cli.options import flag, plain_console
 from pipeline_src.data import catalog
 from pipeline_src.data.sources import available_source, download, download_lists, downloadable
+from pipeline_src.errors import UserError
 from pipeline_src.params.load import FILE, downloads, read
 from pipeline_src.pipeline.job import UNPACKED
 
@@ -53,22 +54,30 @@ def get(
     root = downloads(params)
     console = plain_console()
     entries = catalog.load(params.datasets)
+    absent = []
     for entry in [catalog.find(entries, name) for name in names]:
-        if entry.generated:
-            console.print(f"{entry.name}: synthetic, needs no files")
-        elif available_source(entry, root):
-            console.print(f"{entry.name}: is in {root}")
-        else:
-            source = downloadable(entry)
-            if source:
-                console.print(f"{entry.name}: {' and '.join(source.download)}")
-                console.print(f"  terms: {entry.terms or 'not known'}")
-                if not yes and not typer.confirm("Download it under these terms?"):
-                    raise typer.Exit(1)
-            files = ", ".join(map(str, download(entry, root)))
-            console.print(f"{entry.name}: {files}. Next: dense-calibration data check {entry.name}")
-        for path in download_lists(entry, root):
-            console.print(f"{entry.name}: {path}")
+        try:
+            if entry.generated:
+                console.print(f"{entry.name}: synthetic, needs no files")
+            elif available_source(entry, root):
+                console.print(f"{entry.name}: is in {root}")
+            else:
+                source = downloadable(entry)
+                if source:
+                    console.print(f"{entry.name}: {' and '.join(source.download)}")
+                    console.print(f"  terms: {entry.terms or 'not known'}")
+                    if not yes:
+                        typer.confirm("Download it under these terms?", abort=True)
+                files = ", ".join(map(str, download(entry, root)))
+                console.print(
+                    f"{entry.name}: {files}. Next: dense-calibration data check {entry.name}"
+                )
+            for path in download_lists(entry, root):
+                console.print(f"{entry.name}: {path}")
+        except UserError as error:  # the other datasets do not depend on it
+            absent.append(str(error))
+    if absent:
+        raise UserError("\n".join(absent))
 
 
 @app.command()

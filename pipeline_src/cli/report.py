@@ -44,13 +44,13 @@ def report(
     if names:
         typer.echo("\n".join(aligned(experiments())))
         return
-    if experiment in published.names() and not Path("results", experiment).exists():
+    if experiment in published.names() and not Path("results", experiment, "report.html").exists():
         page = _published_page(experiment)
     else:
         page = _own_page(experiment_graph(experiment))
     if page is None:
         command = f"dense-calibration rebuild --report --experiment {experiment}"
-        typer.echo(f"No report was written yet: {command}")
+        typer.echo(f"These are published numbers. Their report is not written yet: {command}")
         raise typer.Exit(2 if show else 0)
     address = page.absolute().as_uri()
     typer.echo(f"Report: {address}")

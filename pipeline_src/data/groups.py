@@ -136,7 +136,7 @@ def _matched(stems: Sequence[str], pattern: str) -> dict[str, str]:
 def _read(file: Path, stems: Sequence[str]) -> dict[str, str]:
     """Return the group by stem from a csv file with the columns id and group.
 
-    Lines that start with # are skipped.
+    Empty lines and those that start with # are skipped.
 
     Args:
         stems: stems of the images; the file has to name some of them.
@@ -177,14 +177,14 @@ def _read(file: Path, stems: Sequence[str]) -> dict[str, str]:
 def _read_rows(file: Path) -> list[list[str]]:
     """Return the rows of a csv file with the columns id and group, each of two texts.
 
-    Lines that start with # are skipped.
+    Empty lines and those that start with # are skipped.
 
     Raises:
         UserError: the file is unreadable, or has no row, an empty cell or other columns.
     """
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
-        table = list(csv.reader(line for line in lines if not line.startswith("#")))
+        table = list(csv.reader(line for line in lines if line.strip() and line[0] != "#"))
     header = table[0] if table else []
     bad = [",".join(row) for row in table if len(row) != len(COLUMNS) or not all(row)]
     if header != COLUMNS or bad or len(table) < 2:

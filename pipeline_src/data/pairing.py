@@ -39,8 +39,7 @@ def find_name_list(name: str, data_root: Path, root: Path | None = None) -> Path
     It is searched in the dataset's folder `root`, the folder of downloads `data_root`, its
     sub-folder splits/, the working folder, and the package.
     """
-    given = find_path(name, root or data_root, data_root, data_root / "splits")
-    return given or find_path(name, LISTS)
+    return find_path(name, root or data_root, data_root, data_root / "splits", Path(), LISTS)
 
 
 def read_name_list(path: Path) -> list[str]:
@@ -174,11 +173,23 @@ def _folders(root: Path) -> Iterator[PurePosixPath]:
 
 
 def _visible(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder below `top` with the names of its folders and files, as `os.walk` does."""
-    for folder, subfolders, names in os.walk(top):
-        # `os.walk` descends into those that are left in its list.
+    """Yield each folder below `top` with the names of its folders and files, as `os.walk` does.
+
+    Symbolic links to folders are followed. A folder that has several paths is yielded once.
+    """
+    visited = set()
+    for path, subfolders, names in os.walk(top, followlinks=True):
+        folder = Path(path)
+        target = folder.resolve()
+        if target in visited:  # a link can lead back to a folder above it
+            subfolders.clear()
+            continue
+        visited.add(target)
+        # `os.walk` descends into those that are left in its list, here into links at last: so a
+        # folder keeps its own path.
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        yield Path(folder), subfolders, [name for name in names if not _hidden(name)]
+        subfolders.sort(key=lambda name: (folder / name).is_symlink())
+        yield folder, subfolders, [name for name in names if not _hidden(name)]
 
 
 def _hidden(name: str) -> bool:

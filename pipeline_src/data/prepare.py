@@ -9,6 +9,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.data.unpacking import checked_digests
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import read_bytes, write_text
 from pipeline_src.params.schema import ALL
 
@@ -68,8 +69,8 @@ def prepare(
 
     # Pair images with masks, and verify each pair.
     pairs, problems = pair_files(entry, located.layout, root)
-    where = f"source {located.key} ({source.label})"
-    log.info("%s: %s, verifying %s images", entry.name, where, f"{len(pairs):,}")
+    text = "%s: source %s (%s), verifying %s images"
+    log.info(text, entry.name, located.key, source.label, f"{len(pairs):,}")
     masks = create_masks(entry, located.layout)
     verifier = _Verifier(root, masks, entry.max_pixels, digests)
     rows = [row for row in pairs if verifier.verify(row)]
@@ -101,6 +102,11 @@ def prepare(
 
     # Collect notes for users.
     notes += split_notes + masks.notes(rows)
+    if verifier.turned:
+        notes.append(
+            "WARNING: an EXIF orientation is not applied, so masks must fit the stored pixels of "
+            f"images, in these files: {few(verifier.turned, 3)}"
+        )
     if not entry.groups and not entry.built_in:
         # A random share may separate frames of one video. Groups would keep them together, and
         # built-in datasets keep their published splits.
@@ -123,8 +129,8 @@ def prepare(
     }
     manifest.write_rows(out, rows)
     write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
-    count = f"{len(rows):,}"
-    log.info("%s: %s samples, %d problems (problems.csv)", entry.name, count, len(problems))
+    text = "%s: %s samples, %d problems (problems.csv)"
+    log.info(text, entry.name, f"{len(rows):,}", len(problems))
     for note in notes:
         log.info("%s: %s", entry.name, note)
     return summary
@@ -167,8 +173,9 @@ def check_dataset(entry: Entry, data_root: Path, unpacked: Path) -> DatasetRepor
                 stems = [row.stem for row in manifest.read_rows(folder)]
                 file = groups.find(entry.groups, data_root)
                 number = len(set(groups.names(stems, entry.groups, file)))
-                count = f"{len(stems):,} images in {number:,} groups"
-                notes.append(f"{count} of images that are not independent")
+                notes.append(
+                    f"{len(stems):,} images in {number:,} groups of images that are not independent"
+                )
         except (UserError, OSError) as error:  # reported: the next dataset is checked in any case
             return DatasetReport(source="", samples=0, splits={}, problems=[str(error)], notes=[])
         problems = manifest.read_csv(folder / "problems.csv", lambda cells: str(Problem(**cells)))
@@ -186,6 +193,7 @@ class _Verifier:
         max_pixels: the most pixels that a file may have.
         digests: SHA-256 of files by path; `verify` adds the files that it reads.
         problems: problems with files.
+        turned: paths of files with an EXIF orientation, which is not applied.
         thumbnails: a small gray version of each image by the id of the sample, (256,).
     """
 
@@ -194,6 +202,7 @@ class _Verifier:
     max_pixels: int
     digests: dict[str, str]
     problems: list[Problem] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
     thumbnails: dict[str, np.ndarray] = field(default_factory=dict)
 
     def verify(self, row: Row) -> bool:
@@ -230,7 +239,11 @@ class _Verifier:
             image_io.check_pixels(data, self.max_pixels)
             if name not in self.digests:
                 self.digests[name] = hashlib.sha256(data).hexdigest()
-            return decode(data)
+            content = decode(data)
+            with suppress(image_io.UnreadableImageError):  # of several pictures the first counts
+                if image_io.is_turned(data):
+                    self.turned.append(name)
+            return content
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))
         except OSError as error:

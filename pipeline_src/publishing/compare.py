@@ -132,8 +132,9 @@ class Comparison:
                 units[cell.split] = cell.effect.units
         texts = []
         if units:
-            text = "one network per side: the confidence intervals do not cover training variance"
-            texts.append(text)
+            texts.append(
+                "one network per side: the confidence intervals do not cover training variance"
+            )
         for split, number in units.items():
             side = self.a if split in self.a.groups else self.b
             groups = side.group(split)
@@ -162,11 +163,11 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     """
     first, second = _sides(a, b)
     for name in ("bins", "classes"):
-        numbers = [getattr(side.facts, name) for side in (first, second)]
+        numbers = [str(getattr(side.facts, name)) for side in (first, second)]
         if numbers[0] != numbers[1]:
             raise UserError(
                 f"{a} and {b} have different {name}",
-                found=f"{numbers[0]} and {numbers[1]}",
+                found=" and ".join(numbers),
                 expected=f"the same number of {name}: calibration errors depend on it",
             )
     common = []
@@ -194,8 +195,7 @@ def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
     experiments have.
     """
     method, split = pair
-    of_all_seeds = [side.facts.methods[method].of_all_seeds for side in (a, b)]
-    pooled = of_all_seeds[0] != of_all_seeds[1]
+    pooled = a.facts.methods[method].of_all_seeds != b.facts.methods[method].of_all_seeds
     seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split), pooled)
     counts_a = {seed: a.counts[method, seed, split]() for seed, _ in seeds}
     counts_b = {seed: b.counts[method, seed, split]() for _, seed in seeds}
@@ -226,11 +226,13 @@ def _side(name: str) -> Side:
         return _published(name, folder)
     experiments = read().experiments
     experiment = folder.name if folder.parent == Path("results") else name
-    if experiment in experiments:
+    is_published = name in published.names()
+    # The graph of an own experiment needs its datasets, which a clone may lack.
+    if experiment in experiments and (Path("results", name).exists() or not is_published):
         side = _local(name, experiment)
         if side.counts:
             return side
-    if name in published.names():
+    if is_published:
         return _published(name, FOLDER / name)
     if experiment in experiments:
         raise _no_result(name)

@@ -91,6 +91,14 @@ def test_check_names_groups_inverted_masks_and_missing_lists(project):
     assert "DUTS-TR-official-train.txt" in call("check", "DUTS-TR", code=1)
 
 
+def test_get_names_all_sets_without_an_address_and_goes_on(project):
+    write_files(project / "downloads/SOD", pairs(3, "Imgs", "Imgs"))
+    with_sets(**{name: {"archive": f"{name}.zip", "images": "i", "masks": "m"} for name in ("one", "two")})
+    done = CliRunner().invoke(app, ["data", "get", "one", "SOD", "two"])
+    assert "SOD: is in downloads" in done.output and isinstance(done.exception, UserError)
+    assert "one.zip" in str(done.exception) and "two.zip" in str(done.exception)
+
+
 def test_get_leaves_available_sets_alone(project):
     write_files(project / "downloads/SOD", pairs(3, "Imgs", "Imgs"))
     assert call("get", "SOD", "scenes").startswith("SOD: is in downloads\nscenes: ")

@@ -113,6 +113,7 @@ def assert_summary(output: str) -> None:
 
 
 def test_main_numbers_and_claims_of_a_published_experiment(published):
+    Path("results/evidence").mkdir()  # a run without a report
     shown = report("--experiment", "evidence")
     assert_summary(shown.output)
     assert shown.exit_code == 0 and "rebuild --report --experiment evidence\n" in shown.output

@@ -114,6 +114,18 @@ def test_pairing_knows_alternatives_depth_and_patterns(tmp_path):
         pairing.find_files(tmp_path, ["img", "imgs"])
 
 
+def test_linked_folders_are_followed_once(tmp_path):
+    write_files(tmp_path, {**pairs(2, "top/b", "GT"), **{"far/f.jpg": b"", "deep/d.jpg": b""}})
+    links = {"top/a": "top/b", "top/z": "far", "far/back": "top", "far/more": "deep"}
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(tmp_path / target)
+    stems = {"d": ["top/z/more/d.jpg"], "f": ["top/z/f.jpg"], "s00": ["top/b/s00.jpg"], "s01": ["top/b/s01.jpg"]}
+    assert pairing.find_files(tmp_path, ["top"]) == stems
+    (tmp_path / "around").mkdir()
+    (tmp_path / "around/Imgs").symlink_to(tmp_path / "deep")
+    assert pairing.find_files(tmp_path, ["Imgs"]) == {"d": ["around/Imgs/d.jpg"]}
+
+
 def test_a_set_is_identified_by_content_and_entry_not_by_place(tmp_path):
     one, two, files = tmp_path / "one", tmp_path / "two", pairs(3)
     for root in (one, two):

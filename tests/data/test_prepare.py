@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar, write_zip
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pipeline_src.data import manifest
 from pipeline_src.data.prepare import check_dataset, prepare
@@ -220,6 +220,17 @@ def test_inverted_masks_give_a_warning_and_foreground_0_inverts_them(run, caplog
     rows, summary = run({}, foreground=0)
     assert not noted(summary, "foreground: 0") and max(row.foreground for row in rows.values()) < 0.5
     assert not noted(run(pairs(4))[1], "WARNING")
+
+
+def test_images_with_an_exif_orientation_are_named(run):
+    def turned(orientation: int) -> bytes:
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        Image.fromarray(image(99)).save(file := io.BytesIO(), "jpeg", exif=exif)
+        return file.getvalue()
+
+    assert noted(run(pairs(3) | {"Image/s01.jpg": turned(3)})[1], "Image/s01.jpg")
+    assert not noted(run(pairs(3) | {"Image/s01.jpg": turned(1)})[1], "WARNING")
 
 
 def frame(video: int, number: int) -> np.ndarray:

@@ -54,10 +54,16 @@ def test_a_method_of_which_nothing_is_finished_is_refused(folder):
         side.only("slp", "slp")
 
 
-def test_a_published_experiment_is_found_by_its_name(folder):
+def test_a_published_experiment_is_found_by_its_name(folder, monkeypatch):
     copy(folder)
     publish("one")
     assert "0 different, 0 inconclusive" in said("one:slp", "results/published/one:slp")
+    monkeypatch.setenv("ASLP_DOWNLOADS", str(folder / "absent"))
+    publish("mini")  # an experiment of params.yaml, whose datasets are absent
+    assert [*_side("mini").facts.methods] == [*FACTS.methods]
+    (folder / "results/mini").mkdir()  # it was run here
+    with pytest.raises(UserError, match="DUTS-TR"):
+        _side("mini")
 
 
 @pytest.mark.parametrize(("images", "texts"), [(2, ["2 images"]), (12, ["12 images"]), (100, [])])
