@@ -44,6 +44,7 @@ def measured(classes: int, rank: int, ranks: int) -> dict[str, dict[str, float]]
     for k in range(rank, -(-IMAGES // ranks) * ranks, ranks):  # as mmengine's sampler, which starts again at 0
         logits = p[k % IMAGES].log() if classes > 2 else p[k % IMAGES]
         sample = {"seg_logits": {"data": logits}, "gt_sem_seg": {"data": y[k % IMAGES][None]}}
+        sample["pred_sem_seg"] = {"data": logits.argmax(0, keepdim=True)}
         other.process(None, [sample])
     values = {name: value.item() for name, value in one.compute().items()}
     return {"torchmetrics": values, "mmengine": other.evaluate(IMAGES)}

@@ -32,6 +32,9 @@ class DenseCalibrationMetric(BaseMetric):
     Its state is that of `DenseCalibration` and one image. The images that mmengine's sampler
     repeats to make processes even are left out, as `collect_results` leaves out theirs.
 
+    Of several classes it takes the softmax of `seg_logits`. It refuses test-time augmentation, and
+    decode heads whose outputs are no logits.
+
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
@@ -70,6 +73,8 @@ class DenseCalibrationMetric(BaseMetric):
         for sample in data_samples:
             self._count_last()
             z = sample["seg_logits"]["data"]
+            if len(z) > 1:
+                _check_logits(z, sample["pred_sem_seg"]["data"])
             # Of one output channel mmsegmentation has taken the sigmoid already.
             p = z if len(z) == 1 else z.float().softmax(0)
             self.last = p[None], sample["gt_sem_seg"]["data"]
@@ -100,6 +105,25 @@ class DenseCalibrationMetric(BaseMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
         """Raise an error: `evaluate` computes all metrics, and mmengine does not come here."""
         raise NotImplementedError
+
+
+def _check_logits(z: Tensor, prediction: Tensor) -> None:
+    """Raise a UserError unless the softmax of `seg_logits` belongs to a prediction.
+
+    Args:
+        z: (K, H, W) `seg_logits` of an image.
+        prediction: (H, W) or (1, H, W) `pred_sem_seg`, the predicted class of each pixel.
+    """
+    # Test-time augmentation merges the predictions, and leaves the logits of its last view.
+    predicted = z.gather(0, prediction.reshape(1, *z.shape[1:]))
+    if not torch.allclose(predicted, z.amax(0, keepdim=True), equal_nan=True):
+        raise UserError("seg_logits are not those of the prediction", fix="evaluate without --tta")
+    # A sum over queries of a class's probability times a mask's may exceed 1 a little.
+    if z.min() >= 0:
+        raise UserError(
+            "seg_logits are scores, not logits: none is negative",
+            expected="logits; Mask2Former and MaskFormer return scores in [0, 1]",
+        )
 
 
 class _HeadLoss(losses.SCBCE):

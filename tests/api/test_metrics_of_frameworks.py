@@ -61,6 +61,18 @@ def test_two_ranks_equal_one(tmp_path):
     assert len(set(first["levels"])) == 4 and min(first["levels"]) > 0
 
 
+@pytest.mark.parametrize(("fault", "shown"), [("augmented", "--tta"), ("scores", "Mask2Former")])
+def test_seg_logits_without_the_probabilities_of_the_prediction_are_refused(fault, shown):
+    from pipeline_src.api.mmsegmentation import DenseCalibrationMetric
+
+    p, y = made(3)
+    logits = p[0] if fault == "scores" else p[0].log()
+    predicted = logits.argmin(0) if fault == "augmented" else logits.argmax(0)
+    sample = {"seg_logits": logits, "pred_sem_seg": predicted, "gt_sem_seg": y[:1]}
+    with pytest.raises(UserError, match=shown):
+        DenseCalibrationMetric().process(None, [{name: {"data": data} for name, data in sample.items()}])
+
+
 def test_a_million_pixels_are_exact():
     """Against whole numbers of 2^-24 in float64, whose sums are exact."""
     f, y = (np.stack([images[k].numpy() for images in sure()]) for k in (0, 1))

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import cv2
 import exported_folders
 import numpy as np
 import pytest
 from exported_folders import SIZE, predictor, record
+from PIL import Image
 
+from pipeline_src.data.image_io import decode_image
 from pipeline_src.errors import UserError
 from pipeline_src.export import folder
 from pipeline_src.prediction.predict import predict_image
@@ -45,12 +46,14 @@ def test_half_precision_halves_the_weights_and_hardly_changes_the_maps(tmp_path)
 def test_the_code_of_the_card_needs_only_torch_and_opencv(classes, image, tmp_path):
     run = predictor(classes)
     exported_folders.write(tmp_path, run)
-    cv2.imwrite(str(tmp_path / "photo.jpg"), image[..., ::-1])
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.fromarray(image).save(tmp_path / "photo.jpg", exif=turned)
     (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / folder.CARD).read_text(), re.DOTALL)
     code = "import sys; sys.modules.update(dict.fromkeys(('pipeline_src', 'mmseg', 'mmengine', 'timm')))\n" + code
     save = "import numpy; numpy.save('f.npy', probabilities.numpy())"
     subprocess.run([sys.executable, "-c", f"{code}\n{save}"], cwd=tmp_path, check=True)
-    image = cv2.cvtColor(cv2.imread(str(tmp_path / "photo.jpg")), cv2.COLOR_BGR2RGB)
+    image = decode_image((tmp_path / "photo.jpg").read_bytes())
     assert np.abs(np.load(tmp_path / "f.npy") - predict_image(run, image, SIZE, "a")).max() < 1e-5
 
 
