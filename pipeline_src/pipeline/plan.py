@@ -58,6 +58,8 @@ def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
 def check_splits(experiment: ExperimentGraph) -> dict[str, int | None]:
     """Return the number of images of each split after checks; None where it is not known.
 
+    It is the most that the split can have, as long as its dataset is not prepared.
+
     No split may name more images than its dataset has, and train, val and tests must be disjoint.
 
     Prepared datasets have a list of samples. For another dataset, the positions of a split's images
@@ -99,8 +101,11 @@ def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -
     known = {name: size for name, size in sizes.items() if size is not None}
     images = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
     disk = sum(known.values()) * _stored_bytes(experiment) / 2**20
+    # Of a split of a dataset that is not prepared yet, only the size of the dataset is known.
+    exact = all(job.is_made for job in experiment.of_kinds("prepare"))
+    note = "" if exact else " (at most, until the datasets are prepared)"
     lines = [
-        f"Images: {', '.join(images)}",
+        f"Images: {', '.join(images)}{note}",
         f"Disk: {disk:,.0f} MiB for preprocessed images",
     ]
     trainings = experiment.of_kinds("train")
@@ -242,9 +247,10 @@ def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
         perturbed = step * visits * (visits + 1) / 2
         # The form "expected" perturbs every label a little, instead of few labels by draws.
         if visits == 0 or (method.form == "drawn" and perturbed < FEW_PERTURBED):
-            reason = f"start_epoch is {method.start_epoch}, and training.epochs is {epochs}"
-            labels = f"about {perturbed:.2f} labels per image are perturbed in all epochs"
-            yield f"methods.{name}: {labels}: {reason}."
+            yield (
+                f"methods.{name}: about {perturbed:.2f} labels per image are perturbed in all "
+                f"epochs: start_epoch is {method.start_epoch}, and training.epochs is {epochs}."
+            )
 
 
 def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
@@ -258,11 +264,13 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
         if prepared.is_made and not job.is_made:
             images += len(manifest.select(job.parameters["split"], prepared.folder))
     needed = images * _stored_bytes(experiment)
-    folder = STORE if STORE.exists() else Path()  # the store can be on another disk
-    free = shutil.disk_usage(folder).free
+    # The store can be on another disk.
+    free = shutil.disk_usage(STORE if STORE.exists() else Path()).free
     if free < needed:
-        room = f"{needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free"
-        yield f"Disk: the preprocessed images need {room}."
+        yield (
+            f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, "
+            f"and {free / 2**20:,.0f} MiB are free."
+        )
 
 
 def _absent_device(experiment: ExperimentGraph) -> Iterator[str]:
