@@ -84,22 +84,19 @@ def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(model, ima
 def test_maps_of_changed_images_are_replaced(model, images, tmp_path):
     out = tmp_path / "out"
     step.predict(model, images, out)
-    before = contents(out)
     shutil.copy(images / "b.png", images / "a.png")
     assert step.predict(model, images, out) == (4, 1)
     after = contents(out)
-    assert {str(name) for name in before if before[name] != after[name]} == {"a.png", "maps.json"}
+    assert after[Path("a.png")] == after[Path("b.png")]
     record = json.loads((out / "maps.json").read_text())
-    assert record["images"].keys() == SHAPES.keys() and record["images"]["a"] == sha256(images / "b.png")
-    del record["images"]  # as earlier versions wrote it
+    assert record.pop("images") == {name: sha256(images / f"{name}.png") for name in SHAPES}
     (out / "maps.json").write_text(json.dumps(record))
     assert step.predict(model, images, out) == (4, 4) and contents(out) == after
 
 
 def test_images_that_only_pillow_opens_are_named_before_the_first_map(model, images, tmp_path):
     Image.fromarray(np.zeros((9, 9), np.float32)).save(images / "float.tiff")
-    (images / "cut.bmp").write_bytes(cv2.imencode(".bmp", np.zeros((40, 40, 3), np.uint8))[1].tobytes()[:900])
-    with pytest.raises(UserError, match=r"cut\.bmp(.|\n)*float\.tiff"):
+    with pytest.raises(UserError, match="float.tiff"):
         step.predict(model, images, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
