@@ -64,11 +64,9 @@ def test_two_ranks_equal_one(tmp_path):
 
 def test_seg_logits_without_the_probabilities_of_the_prediction_are_refused():
     p = made(3)[0][0]
-    for logits, predicted, shown in ((p.log(), p.argmin(0), "--tta"), (p, p.argmax(0), "Mask2Former")):
+    for z, labels, shown in ((p.log(), p.argmin(0), "--tta"), (p, p.argmax(0), "Mask2Former")):
         with pytest.raises(UserError, match=shown):
-            DenseCalibrationMetric().process(
-                None, [{"seg_logits": {"data": logits}, "pred_sem_seg": {"data": predicted}}]
-            )
+            DenseCalibrationMetric().process(None, [{"seg_logits": {"data": z}, "pred_sem_seg": {"data": labels}}])
 
 
 def test_a_million_pixels_are_exact():

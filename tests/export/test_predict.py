@@ -96,7 +96,7 @@ def test_maps_of_changed_images_are_replaced(model, images, tmp_path):
 
 def test_images_that_only_pillow_opens_are_named_before_the_first_map(model, images, tmp_path):
     Image.fromarray(np.zeros((9, 9), np.float32)).save(images / "float.tiff")
-    with pytest.raises(UserError, match="float.tiff"):
+    with pytest.raises(UserError, match=r"float\.tiff"):
         step.predict(model, images, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
