@@ -73,11 +73,11 @@ class DenseCalibrationMetric(BaseMetric):
         for sample in data_samples:
             self._count_last()
             z = sample["seg_logits"]["data"]
+            # Of one output channel mmsegmentation has taken the sigmoid already.
             if len(z) > 1:
                 _check_logits(z, sample["pred_sem_seg"]["data"])
-            # Of one output channel mmsegmentation has taken the sigmoid already.
-            p = z if len(z) == 1 else z.float().softmax(0)
-            self.last = p[None], sample["gt_sem_seg"]["data"]
+                z = z.float().softmax(0)
+            self.last = z[None], sample["gt_sem_seg"]["data"]
             self.seen += 1
 
     def _count_last(self) -> None:
@@ -121,8 +121,7 @@ def _check_logits(z: Tensor, prediction: Tensor) -> None:
     # A sum over queries of a class's probability times a mask's may exceed 1 a little.
     if z.min() >= 0:
         raise UserError(
-            "seg_logits are scores, not logits: none is negative",
-            expected="logits; Mask2Former and MaskFormer return scores in [0, 1]",
+            "seg_logits are scores in [0, 1], not logits, as those of Mask2Former and MaskFormer"
         )
 
 

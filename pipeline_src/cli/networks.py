@@ -32,7 +32,8 @@ def predict(
 ) -> None:
     """Write probability maps of images at their original size, by a trained run or exported folder.
 
-    The calibrator of a run or folder is applied. A repeated command continues where it stopped.
+    The calibrator of a run or folder is applied. A repeated command continues where it stopped
+    and replaces the maps of changed images.
 
     Example: dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
     """

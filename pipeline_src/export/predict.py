@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
 
-# A file in each folder of maps. It has the name of their model, and a digest of all that the maps
-# depend on except the images.
+# A file in each folder of maps. It has the name of their model, a digest of all that the maps
+# depend on except the images, and the SHA-256 of each image by name.
 RECORD = "maps.json"
 log = logging.getLogger(__name__)
 
@@ -99,12 +99,11 @@ def predict(
     """Write the probability map of each image, at its original size.
 
     Returns the number of images, and the number of maps that were written. A call continues an
-    earlier one that stopped.
+    earlier one that stopped, and replaces the maps of images that have changed since.
 
     Args:
         images: a folder with images at any depth.
-        out: folder of the maps. Maps that it has are kept: delete the map of an image that has
-            changed.
+        out: folder of the maps. Maps that it has of the same images are kept.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
 
@@ -140,18 +139,25 @@ def predict(
         for name, path in list(files.items()):
             if path.resolve().is_relative_to(out.resolve()):
                 del files[name]
-    digests = [model.digest, format, sha256(calibrator) if calibrator else None]
-    record = {"model": model.name, "digest": digest(digests)}
+    settings_digest = digest([model.digest, format, sha256(calibrator) if calibrator else None])
     suffix = "npy" if format == "npy" else "png"
     maps = {name: out / f"{name}.{suffix}" for name in files}
-    _check_out(out, record, files.values(), maps.values())
+    earlier = _check_out(out, settings_digest, files.values(), maps.values())
     check_images(files.values())
 
+    # Remove the maps of images that have changed, before the record has their new digests. Earlier
+    # versions recorded no images.
+    images_now = {name: sha256(path) for name, path in files.items()}
+    images_before = earlier.get("images", {})
+    for name, path in maps.items():
+        if images_now[name] != images_before.get(name):
+            path.unlink(missing_ok=True)
+
     # Write the maps that do not exist yet.
+    record = {"model": model.name, "digest": settings_digest, "images": images_now}
     write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
     missing = [name for name, path in maps.items() if not path.exists()]
-    if len(missing) < len(files):
-        log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
+    log.info("%d of %d maps are missing", len(missing), len(files))
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
         image = decode_image(files[name].read_bytes())
         probability = predict_image(model.predictor, image, model.image_size, name)
@@ -162,25 +168,27 @@ def predict(
 
 
 def _check_out(
-    out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]
-) -> None:
-    """Raise a UserError if the maps cannot be written into the folder `out`.
-
-    It may not have maps of another model, format or calibrator.
+    out: Path, settings_digest: str, files: Collection[Path], maps: Collection[Path]
+) -> dict[str, Any]:
+    """Return the content of `RECORD` of earlier maps in the folder `out`, empty without one.
 
     Args:
-        record: the content of `RECORD`: name of the model, and digest of model, format and
-            calibrator.
+        settings_digest: digest of model, format and calibrator.
         files: the images; no map may be written into their folders.
         maps: the files of the maps.
+
+    Raises:
+        UserError: the maps cannot be written into `out`, such as where it has maps of another
+            model, format or calibrator.
     """
+    earlier: dict[str, Any] = {}
     # Without a record, nothing tells which model the existing maps are of.
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
         foreign = []
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
             earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
-            if earlier != record:
+            if earlier["digest"] != settings_digest:
                 foreign = [f"maps of {earlier['model']}, or another format or calibrator"]
     outputs.check_output(
         out,
@@ -189,6 +197,7 @@ def _check_out(
         inputs={path.parent / "*" for path in files},
         foreign=foreign,
     )
+    return earlier
 
 
 def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
@@ -237,7 +246,7 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def check_images(paths: Collection[Path]) -> None:
-    """Check that all images can be used, by their headers, before the first one is predicted.
+    """Check that all images can be decoded, before the first one is predicted.
 
     A warning tells of images with an EXIF orientation, which is not applied.
 
@@ -252,6 +261,7 @@ def check_images(paths: Collection[Path]) -> None:
             check_pixels(data)
             if is_turned(data):
                 turned.append(path)
+            decode_image(data)
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{path} {error}")
     if problems:

@@ -17,6 +17,7 @@ from pipeline_src.counting.levels import COARSE, LEVELS
 
 pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
+from pipeline_src.api.mmsegmentation import DenseCalibrationMetric
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -61,16 +62,11 @@ def test_two_ranks_equal_one(tmp_path):
     assert len(set(first["levels"])) == 4 and min(first["levels"]) > 0
 
 
-@pytest.mark.parametrize(("fault", "shown"), [("augmented", "--tta"), ("scores", "Mask2Former")])
-def test_seg_logits_without_the_probabilities_of_the_prediction_are_refused(fault, shown):
-    from pipeline_src.api.mmsegmentation import DenseCalibrationMetric
-
-    p, y = made(3)
-    logits = p[0] if fault == "scores" else p[0].log()
-    predicted = logits.argmin(0) if fault == "augmented" else logits.argmax(0)
-    sample = {"seg_logits": logits, "pred_sem_seg": predicted, "gt_sem_seg": y[:1]}
-    with pytest.raises(UserError, match=shown):
-        DenseCalibrationMetric().process(None, [{name: {"data": data} for name, data in sample.items()}])
+def test_seg_logits_without_the_probabilities_of_the_prediction_are_refused():
+    p = made(3)[0][0]
+    for z, labels, shown in ((p.log(), p.argmin(0), "--tta"), (p, p.argmax(0), "Mask2Former")):
+        with pytest.raises(UserError, match=shown):
+            DenseCalibrationMetric().process(None, [{"seg_logits": {"data": z}, "pred_sem_seg": {"data": labels}}])
 
 
 def test_a_million_pixels_are_exact():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
 from pipeline_src.export import predict as step
 from pipeline_src.export.predict import MapModel
+from pipeline_src.files import sha256
 
 SHAPES = {"a": (40, 50), "b": (33, 64), "deep/c": (20, 30), "deep/d": (64, 64)}
 
@@ -76,6 +79,26 @@ def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(model, ima
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert step.predict(model, images, tmp_path / "out") == (4, 0)
     assert [step.predict(model, images, images / "maps") for _ in range(2)] == [(4, 4), (4, 0)]  # maps are no images
+
+
+def test_maps_of_changed_images_are_replaced(model, images, tmp_path):
+    out = tmp_path / "out"
+    step.predict(model, images, out)
+    shutil.copy(images / "b.png", images / "a.png")
+    assert step.predict(model, images, out) == (4, 1)
+    after = contents(out)
+    assert after[Path("a.png")] == after[Path("b.png")]
+    record = json.loads((out / "maps.json").read_text())
+    assert record.pop("images") == {name: sha256(images / f"{name}.png") for name in SHAPES}
+    (out / "maps.json").write_text(json.dumps(record))
+    assert step.predict(model, images, out) == (4, 4) and contents(out) == after
+
+
+def test_images_that_only_pillow_opens_are_named_before_the_first_map(model, images, tmp_path):
+    Image.fromarray(np.zeros((9, 9), np.float32)).save(images / "float.tiff")
+    with pytest.raises(UserError, match=r"float\.tiff"):
+        step.predict(model, images, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_orientation_that_is_not_applied_is_told(images, caplog):
