@@ -50,7 +50,7 @@ class MetricDifference:
     effect: Estimate | None = None
 
 
-def seed_pairs(a: Sequence[int], b: Sequence[int], pooled: bool = False) -> list[tuple[int, int]]:
+def seed_pairs(a: Sequence[int], b: Sequence[int], pooled: bool) -> list[tuple[int, int]]:
     """Return pairs of a seed of A and a seed of B.
 
     A seed that both have is paired with itself. If there is none, seeds are paired in ascending

@@ -79,8 +79,8 @@ def test_other_images_are_independent():
 
 
 def test_seeds_are_paired():
-    assert seed_pairs([0, 1, 2], [2, 0]) == [(0, 0), (2, 2)]
-    assert seed_pairs([1, 0], [5, 7, 6]) == [(0, 5), (1, 6)]
+    assert seed_pairs([0, 1, 2], [2, 0], pooled=False) == [(0, 0), (2, 2)]
+    assert seed_pairs([1, 0], [5, 7, 6], pooled=False) == [(0, 5), (1, 6)]
     assert seed_pairs([0], [2, 0], pooled=True) == [(0, 0), (0, 2)]
 
 
