@@ -87,10 +87,7 @@ def _computed(pair: str) -> Texts:
     minuend = _publication(first)
     subtrahend = _publication(second)
     facts = subtrahend.facts
-    of_all_seeds = []
-    for side, publication in ((first, minuend), (second, subtrahend)):
-        of_all_seeds.append(publication.facts.methods[side.partition(":")[2]].of_all_seeds)
-    pooled = of_all_seeds[0] != of_all_seeds[1]
+    pooled = _of_all_seeds(first, minuend) != _of_all_seeds(second, subtrahend)
     texts: Texts = {protocol: {} for protocol in facts.protocols}
     for split in facts.tests:
         if split not in minuend.facts.tests:
@@ -120,6 +117,11 @@ def _publication(side: str) -> published.Publication:
             expected=f"one of: {', '.join(publication.facts.methods)}",
         )
     return publication
+
+
+def _of_all_seeds(side: str, publication: published.Publication) -> bool:
+    """Whether the single run of a side's method uses the networks of all seeds."""
+    return publication.facts.methods[side.partition(":")[2]].of_all_seeds
 
 
 def _differences(

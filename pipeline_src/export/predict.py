@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import defaultdict
@@ -143,11 +144,11 @@ def predict(
     suffix = "npy" if format == "npy" else "png"
     maps = {name: out / f"{name}.{suffix}" for name in files}
     earlier = _check_out(out, settings_digest, files.values(), maps.values())
-    check_images(files.values())
+    digests = check_images(files.values())
 
     # Remove the maps of images that have changed, before the record has their new digests. Earlier
     # versions recorded no images.
-    images_now = {name: sha256(path) for name, path in files.items()}
+    images_now = {name: digests[path] for name, path in files.items()}
     images_before = earlier.get("images", {})
     for name, path in maps.items():
         if images_now[name] != images_before.get(name):
@@ -194,7 +195,7 @@ def _check_out(
         out,
         "predict",
         below={path.parent for path in maps},
-        inputs={path.parent / "*" for path in files},
+        inputs={path.parent / "*" for path in files},  # maps may lie in a subfolder of images
         foreign=foreign,
     )
     return earlier
@@ -245,19 +246,22 @@ def find_images(folder: Path) -> dict[str, Path]:
     return {name: path for name, (path,) in by_name.items()}
 
 
-def check_images(paths: Collection[Path]) -> None:
-    """Check that all images can be decoded, before the first one is predicted.
+def check_images(paths: Collection[Path]) -> dict[Path, str]:
+    """Return the SHA-256 of all images after a check that they can be decoded, before the first one
+    is predicted.
 
     A warning tells of images with an EXIF orientation, which is not applied.
 
     Raises:
         UserError: names all images that cannot be used.
     """
+    digests = {}
     problems = []
     turned = []
     for path in paths:
         try:
             data = read_bytes(path)
+            digests[path] = hashlib.sha256(data).hexdigest()
             check_pixels(data)
             if is_turned(data):
                 turned.append(path)
@@ -277,3 +281,4 @@ def check_images(paths: Collection[Path]) -> None:
             len(turned),
             turned[0],
         )
+    return digests

@@ -111,9 +111,8 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
         else:
             alphas = [pd.read_csv(folder / "alpha.csv") for folder in runs]
             tables[method] = prepare_alphas(alphas)
-    line = f"after each epoch · {style.averaged(facts)}"
-    if not curve.column:
-        line = f"after each epoch · median image, {facts.networks_text()}"
+    shown = style.averaged(facts) if curve.column else f"median image, {facts.networks_text()}"
+    line = f"after each epoch · {shown}"
     if not curve.is_comparable:
         line += " · each panel has its own scale"
     return draw(tables, curve, picture.title, [line]), stacked(tables)

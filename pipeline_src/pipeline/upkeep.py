@@ -92,7 +92,8 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
                 fix="let Snakemake compute them",
             )
         for job in outdated:
-            _keep(job, why)
+            if not job.is_made:  # else another job of the same fingerprint was kept
+                _keep(job, why)
         show(jobs)
     return [job.name for job in outdated]
 
