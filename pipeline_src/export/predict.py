@@ -158,7 +158,6 @@ def predict(
     record = {"model": model.name, "digest": settings_digest, "images": images_now}
     write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
     missing = [name for name, path in maps.items() if not path.exists()]
-    log.info("%d of %d maps are missing", len(missing), len(files))
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
         image = decode_image(files[name].read_bytes())
         probability = predict_image(model.predictor, image, model.image_size, name)
