@@ -143,14 +143,9 @@ class Job:
             return [Fault(self.folder / NAME, "unreadable", "")]
         return manifest.faults(self.folder, self._read_files(manifest, reads))
 
-    @property
-    def content(self) -> str:
-        """The digest of the result's files, 16 hex digits; empty if there is no result."""
-        return self.content_of("")
-
-    def content_of(self, reads: str) -> str:
-        """Return the digest of the files of the result that a job with these `reads` reads: of one
-        file, or of all. It is empty if there is no result.
+    def content_of(self, reads: str = "") -> str:
+        """Return the digest, 16 hex digits, of the files of the result that a job with these
+        `reads` reads: of one file, or of all. It is empty if there is no result.
         """
         manifest = self.manifest
         if manifest is None:

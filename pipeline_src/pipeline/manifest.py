@@ -155,8 +155,7 @@ def gpu() -> str:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return ""
-    name: str = torch.cuda.get_device_name()
-    return name
+    return str(torch.cuda.get_device_name())
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +20,13 @@ from pipeline_src.analysis.differences import (
 )
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
+from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError, check_name
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
 from pipeline_src.publishing.published import FOLDER, published_counts, settings
-
-if TYPE_CHECKING:
-    from pipeline_src.counting.counts import Counts
 
 Evaluation = tuple[str, int, str]  # method, seed, name of a test split
 
