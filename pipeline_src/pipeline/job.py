@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean, few
+from pipeline_src.files import Content
 from pipeline_src.pipeline.fingerprint import (
     as_json,
     code_digests,
@@ -67,7 +68,7 @@ class Job:
     view_form: str = "{file}"
 
     @cached_property
-    def ingredients(self) -> dict[str, Any]:
+    def ingredients(self) -> Content:
         """The values whose digest is the fingerprint, in JSON's types."""
         inputs = {}
         for role in sorted(self.inputs):
