@@ -361,5 +361,4 @@ def pixels_by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
     copies = COPIES if v.dtype == np.uint8 else 1
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, copies), np.int64)
     count_values(v, y, pixels)
-    summed: np.ndarray = pixels.sum(axis=2)
-    return summed
+    return pixels.sum(axis=2)

@@ -210,11 +210,13 @@ def _stem(name: str, pattern: str) -> str:
     """Return the stem of an image file: what the * of `pattern` stands for in its name.
 
     Without a pattern it is the name without suffix. It is empty for files that are no images, and
-    for files that the pattern, such as `*_mask.png`, excludes.
+    for files that the pattern, such as `*_mask.png`, excludes. Cameras write .JPG: in the end of
+    a name case does not matter.
     """
     start, _, end = pattern.partition("*")
     suffix = PurePath(name).suffix
     end = end or suffix  # without a pattern, and for '*' and 'a*', only the suffix is cut off
-    if suffix.lower() in IMAGE_SUFFIXES and name.startswith(start) and name.endswith(end):
+    matches = name.lower().endswith(end.lower())
+    if suffix.lower() in IMAGE_SUFFIXES and name.startswith(start) and matches:
         return name[len(start) : -len(end)]
     return ""

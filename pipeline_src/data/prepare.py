@@ -259,7 +259,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
     gray = small.mean(axis=2, dtype=np.float32).ravel()
     gray -= gray.mean()
-    return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
+    return gray / max(float(np.linalg.norm(gray)), 1e-6)
 
 
 def near_copies(

@@ -46,7 +46,7 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     """
     units = groups.max(initial=-1) + 1
     order = generator("calibrate", "folds", int(units)).permutation(units)
-    return np.asarray(order % min(FOLDS, units)).take(groups)
+    return (order % min(FOLDS, units))[groups]
 
 
 def controls(
