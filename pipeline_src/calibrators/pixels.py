@@ -281,7 +281,7 @@ def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> fl
     for _, z in logit_blocks(probability, logits):
         entropy_sum += float(entropies(z).sum())
     height, width = probability.shape[-2:]
-    return float(entropy_sum / (height * width))
+    return entropy_sum / (height * width)
 
 
 def least_probability(dtype: np.dtype[Any]) -> float:

@@ -7,7 +7,6 @@ split.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
@@ -202,8 +201,9 @@ def _ends(path: PurePosixPath, folder: PurePath) -> bool:
 
     Whole names of folders are compared.
     """
-    pattern = re.escape(composed(str(folder))).replace(r"\*", "[^/]*")
-    return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
+    # `match` gives [ a meaning, which is a part of names here.
+    pattern = composed(str(folder)).replace("[", "[[]")
+    return PurePosixPath(composed(str(path))).match(pattern)
 
 
 def _stem(name: str, pattern: str) -> str:

@@ -85,12 +85,12 @@ class Store:
     @property
     def classes(self) -> int:
         """The number of classes: 2 for masks of one object, else K for class ids 0..K-1."""
-        return int(self.info.get("classes", 2))
+        return self.info.get("classes", 2)
 
     @property
     def size(self) -> int:
         """Height and width of `images` and `masks`."""
-        return int(self.images.shape[1])
+        return self.images.shape[1]
 
     def image(self, i: int) -> np.ndarray:
         """Return the image of sample `i`, uint8 (size, size, 3)."""

@@ -210,7 +210,7 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
         if format == "npy":
             np.save(temporary, probability.astype(np.float32))
         else:
-            dtype: type[np.unsignedinteger[Any]] = np.uint8 if format == "png8" else np.uint16
+            dtype = np.dtype("uint8" if format == "png8" else "uint16")
             levels = np.rint(probability.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)
             temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
 

@@ -265,7 +265,7 @@ def test_class_ids_above_255_change_the_digest_of_the_masks(tmp_path, monkeypatc
     monkeypatch.setattr(checks, "FolderCounts", lambda *args, **options: Mock())
     digests = set()
     for class_id in (1, 257):
-        for folder, array in (("maps", np.full((300, 1, 1), 1 / 300)), ("masks", np.array([[class_id]]))):
+        for folder, array in (("maps", np.full((300, 2, 2), 1 / 300)), ("masks", np.full((2, 2), class_id))):
             (tmp_path / folder).mkdir(exist_ok=True)
             np.save(tmp_path / folder / "a.npy", array)
         pairs, _ = pairs_and_warnings(tmp_path / "maps", tmp_path / "masks")
