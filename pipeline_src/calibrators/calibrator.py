@@ -234,11 +234,10 @@ class Record(Strict):
             nll_before=nll(to_probabilities(pixels.z), pixels),
             nll_after=nll(calibrator.of_pixels(pixels), pixels),
         )
-        parameters = calibrator.model_dump(mode="json")
         return cls(
             calibrator=calibrator.name,
             classes=pixels.classes,
-            parameters=parameters,
+            parameters=calibrator.model_dump(mode="json"),
             fitted_on=fitted_on,
         )
 

@@ -312,11 +312,12 @@ class Accumulator:
         predicted = p.argmax(axis=0)
         confidence = p.max(axis=0)
         hits = (predicted == y) & has_class
-        sums = _class_sums(p, y, has_class)
-        sums["pixels"] = y.size
-        sums["correct"] = int(hits.sum())
-        sums["confidence"] = _summed(confidence.astype(np.float64))
-        yield "top", confidence, hits, sums
+        sums = {
+            "pixels": y.size,
+            "correct": int(hits.sum()),
+            "confidence": _summed(confidence.astype(np.float64)),
+        }
+        yield "top", confidence, hits, sums | _class_sums(p, y, has_class)
         for k, f in enumerate(p):
             labelled = (y == k) & has_class
             chosen = predicted == k
@@ -339,8 +340,11 @@ def _object_row(
         measures: S-measure and the like in [0, 1]; a NaN leaves its column unmeasured.
         constant: whether the map has one value only.
     """
-    row = {"height": sample.target.shape[-2], "width": sample.target.shape[-1]}
-    row["constant"] = int(constant and sums["pixels"] > 0)
+    row = {
+        "height": sample.target.shape[-2],
+        "width": sample.target.shape[-1],
+        "constant": int(constant and sums["pixels"] > 0),
+    }
     for name, value in measures.items():
         if not math.isnan(value):
             row[name] = round(value * UNIT)

@@ -102,9 +102,10 @@ def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
         # Equal stems of images without a group mean nothing.
         shared = sorted(name for name in common if isinstance(name, str))
         if shared and {first, second} & {"train", "val"}:
-            count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
-            named = f"{count} of images that are not independent: {few(shared, 5)}"
-            lines.append(f"{first} and {second} share {named}")
+            lines.append(
+                f"{first} and {second} share {len(shared):,} group{'s' * (len(shared) > 1)} of "
+                f"images that are not independent: {few(shared, 5)}"
+            )
     return lines
 
 

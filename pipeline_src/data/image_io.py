@@ -107,8 +107,10 @@ def check_pixels(data: bytes, limit: int = MAX_PIXELS) -> None:
     with contextlib.suppress(UnreadableImageError), open_image(data) as image:
         pixels = image.width * image.height
     if pixels > limit:
-        problem = f"has {pixels:,} pixels, more than {limit:,}"
-        raise UnreadableImageError(problem, "shrink it, or raise `max_pixels` of the dataset")
+        raise UnreadableImageError(
+            f"has {pixels:,} pixels, more than {limit:,}",
+            "shrink it, or raise `max_pixels` of the dataset",
+        )
 
 
 def decode_image(data: bytes) -> np.ndarray:

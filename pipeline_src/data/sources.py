@@ -338,8 +338,9 @@ def identify(
         if recorded.get("entry") != _entry_digest(entry):
             raise
         problem = str(missing).splitlines()[0]  # without what is expected and the advice
-        reason = f"{problem} in {data_root}, so it can't be checked here"
-        return Identity(recorded["parameters"], reason)
+        return Identity(
+            recorded["parameters"], f"{problem} in {data_root}, so it can't be checked here"
+        )
 
 
 def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:

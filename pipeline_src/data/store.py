@@ -67,10 +67,11 @@ class Store:
             self._grey = np.load(self.folder / "grey.npy", mmap_mode="r")
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
                 self.index = [_index_row(cells) for cells in csv.DictReader(file)]
-            number = len(self.index)
-            if number != len(self.images):
-                images = f"images.npy has {len(self.images)} images"
-                raise ValueError(f"index.csv has {number} rows; {images}")
+            if len(self.index) != len(self.images):
+                raise ValueError(
+                    f"index.csv has {len(self.index)} rows; images.npy has {len(self.images)} "
+                    "images"
+                )
         self.ids = [row.id for row in self.index]
         # grey.npy holds the places of all samples one after another; sample i ends at number i.
         self._grey_ends = np.cumsum([row.grey for row in self.index])

@@ -152,7 +152,7 @@ class FolderCounts:
 
     def warnings(self) -> list[str]:
         """Return a line for all that was corrected, had no effect, or is likely a mistake."""
-        return list(self._corrections()) + list(self._likely_mistakes())
+        return [*self._corrections(), *self._likely_mistakes()]
 
     def _corrections(self) -> Iterator[str]:
         """Yield a line for maps that were resized, an --ignore without effect, and gray masks."""

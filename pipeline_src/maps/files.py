@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -177,17 +177,16 @@ def suffix_of(path: Path) -> str:
     return path.suffix.lower()
 
 
-def check_files(problems: Iterable[str]) -> None:
+def check_files(problems: Sequence[str]) -> None:
     """Raise a UserError that names all files that cannot be used, if there are any.
 
     Args:
         problems: a line `name: reason` of each such file.
     """
-    lines = list(problems)
-    if lines:
+    if problems:
         raise UserError(
-            f"{len(lines)} file(s) cannot be used; nothing was written",
-            found=listed(lines),
+            f"{len(problems)} file(s) cannot be used; nothing was written",
+            found=listed(problems),
             expected="readable maps and masks, one mask for every map, of the same name except for "
             "the suffix",
             fix="replace, add or remove them",

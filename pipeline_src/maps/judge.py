@@ -100,16 +100,13 @@ def judge_folder(
     result: Content = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     if classes:
         result["n_classes"] = classes
-    result["bins"] = bins
-    result["clamp"] = counted.clamps
-    result["masks"] = counted.masks_digest
+    result |= {"bins": bins, "clamp": counted.clamps, "masks": counted.masks_digest}
     if units is not None:
         result["groups"] = groups_note(units)
         result["group_numbers"] = units.tolist()  # of each image
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
-        filled = int(np.count_nonzero(raw.images.column("pixels")))
-        result["warnings"] += images_note(filled)
+        result["warnings"] += images_note(np.count_nonzero(raw.images.column("pixels")))
     # By protocol; without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     class_bands: list[np.ndarray | None] = []
