@@ -106,7 +106,7 @@ def judge_folder(
         result["group_numbers"] = units.tolist()  # of each image
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
-        result["warnings"] += images_note(np.count_nonzero(raw.images.column("pixels")))
+        result["warnings"] += images_note(int(np.count_nonzero(raw.images.column("pixels"))))
     # By protocol; without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     class_bands: list[np.ndarray | None] = []
