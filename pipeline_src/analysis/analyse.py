@@ -76,9 +76,7 @@ def analyse(
             measured[protocol, method] = _measurement(
                 seeds, of_protocol, bins=bins, key=key_of(split), resamples=resamples
             )
-    order = sorted(measured, key=lambda pair: pair[0] != "raw")  # stable: methods stay in order
-    header = {"split": split, "bins": bins, "note": note}
-    write(out, header, {pair: measured[pair] for pair in order})
+    write(out, {"split": split, "bins": bins, "note": note}, measured)
 
 
 def _measurement(
@@ -92,12 +90,10 @@ def _measurement(
         key: seed of the resamples, the same for all methods on the dataset.
     """
     summed = Histogram.empty(top=runs[0].histogram.top)
-    confidences = []
-    accuracies = []
     for run in runs:
         summed = summed + run.histogram
-        confidences.append(pixel_means(run.images, "confidence"))
-        accuracies.append(pixel_means(run.images, "correct"))
+    confidences = [pixel_means(run.images, "confidence") for run in runs]
+    accuracies = [pixel_means(run.images, "correct") for run in runs]
     arrays = histogram_arrays(summed, "all")
     arrays["top"] = np.array(summed.top)
     arrays["image_means"] = np.array([confidences, accuracies], np.float32)

@@ -61,7 +61,8 @@ class Estimate:
             too often: `low` and `high` are NaN then. Methods differ only where both intervals
             exclude 0 on the same side.
         reference: the subtracted value, of a difference.
-        units: number of resampled images, or groups of images; 0 where it is not known.
+        units: number of resampled images, or groups of images, that have the metric; 0 where it is
+            not known.
         range: least and largest possible value, where intervals end.
     """
 
@@ -204,7 +205,8 @@ def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> E
             lowest += min(limits)
             highest += max(limits)
     resampled = values.mean(axis=0)
-    units = min(run.units for run, _ in terms)  # of several datasets the smallest, to be careful
+    # Of several datasets the smallest number, to be careful.
+    units = min(run.present.get(metric, run.units) for run, _ in terms)
     low, high = interval(float(by_seed.mean()), resampled, units) or NAN
     return Estimate(
         by_seed=dict(zip(seeds, by_seed.tolist(), strict=True)),
@@ -281,7 +283,7 @@ def or_none(value: float) -> float | None:
 
 
 def needed_sample(
-    effect: Estimate, distance: float, level: float = LEVEL
+    effect: Estimate, distance: float, level: float
 ) -> tuple[int | None, float | None]:
     """Return the sample that would narrow the interval of an effect to `distance` on either side.
 

@@ -221,12 +221,15 @@ class Facts:
                 found.append(name)
         return found
 
-    def networks_text(self) -> str:
+    def networks_text(self, several: str = "seeds {} pooled") -> str:
         """Return the text that names the seeds of the networks, such as "seeds 0, 1 pooled" for
         figures of the pixels of several seeds together.
+
+        Args:
+            several: the text for several seeds, with a field for them.
         """
-        seeds = ", ".join(map(str, self.seeds))
-        return f"seeds {seeds} pooled" if len(self.seeds) > 1 else f"seed {seeds}"
+        text = several if len(self.seeds) > 1 else "seed {}"
+        return text.format(", ".join(map(str, self.seeds)))
 
 
 @dataclass(frozen=True)

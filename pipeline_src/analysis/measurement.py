@@ -5,7 +5,8 @@ members.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import UserDict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Measurement:
             methods and seeds; NaN where a resample leaves it undefined.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
-        present: of a single run, metric -> number of units that have it, where some do not.
+        present: metric -> number of units that have it, where some do not.
         of_all_seeds: whether its single run uses the networks of all seeds and is compared with
             each seed of others.
         arrays: further arrays:
@@ -82,25 +83,28 @@ class Measurement:
             runs: the measurement of each run, of one seed.
             arrays: of the result; those of single runs are left out.
         """
-        points: dict[str, list[float]] = {}
-        values: dict[str, list[np.ndarray]] = {}
+        points: dict[str, np.ndarray] = {}
+        values: dict[str, np.ndarray] = {}
         reasons: dict[str, str] = {}
+        present: dict[str, int] = {}
         # Each metric that a run has -> (1, R), the shape of its values on resamples.
         shapes = {name: of_run.shape for run in runs for name, of_run in run.values.items()}
+        for name, shape in shapes.items():
+            undefined = np.full(shape, np.nan)
+            points[name] = np.concatenate([run.points.get(name, undefined[:, 0]) for run in runs])
+            values[name] = np.concatenate([run.values.get(name, undefined) for run in runs])
         for run in runs:
             reasons |= run.reasons
-            for name, shape in shapes.items():
-                undefined = np.full(shape, np.nan)
-                points.setdefault(name, []).append(run.points.get(name, undefined[:, 0])[0])
-                values.setdefault(name, []).append(run.values.get(name, undefined)[0])
+            present |= run.present
         return cls(
             seeds=seeds,
             images=runs[0].images,
             units=runs[0].units,
-            points={name: np.array(by_seed) for name, by_seed in points.items()},
-            values={name: np.stack(by_seed) for name, by_seed in values.items()},
+            points=points,
+            values=values,
             pixels=runs[0].pixels,
             reasons=reasons,
+            present=present,
             arrays=arrays or {},
         )
 
@@ -191,6 +195,7 @@ def write(
             "method": method,
             "seeds": list(run.seeds),
             "reasons": dict(run.reasons),
+            "present": dict(run.present),
             "points": {name: by_seed.tolist() for name, by_seed in run.points.items()},
             "values": list(run.values),
             "arrays": list(run.arrays),
@@ -204,68 +209,43 @@ def write(
         np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **members)
 
 
-class Reader:
-    """The measurements in a file that `write` wrote; an array is read when it is used."""
+def read_measurements(path: Path) -> tuple[dict[str, Any], dict[tuple[str, str], Measurement]]:
+    """Return the header of a file that `write` wrote, and (protocol, method) -> its measurement,
+    whose arrays are read when they are used.
 
-    def __init__(self, path: Path):
-        """Read the header of the file `path`; arrays are read on use.
-
-        Raises:
-            UserError: the file is missing or is not an analysis.
-        """
-        self._entries = {}
-        try:
-            self._file = np.load(path, allow_pickle=False)
-            self.header = json.loads(self._file["header"].tobytes())
-            for entry in self.header["entries"]:
-                for name, by_seed in entry["points"].items():
-                    entry["points"][name] = np.array(by_seed)
-                pair = entry.pop("protocol"), entry.pop("method")
-                self._entries[pair] = entry
-        except Exception as error:  # whatever a broken file makes numpy, zip or json raise
-            raise UserError(
-                f"{path} is not the analysis of a dataset",
-                found=error,
-                fix="recompute it: `snakemake --cores all`",
-            ) from None
-
-    def __contains__(self, pair: object) -> bool:
-        """Return whether the file has a measurement of `pair`, (protocol, method)."""
-        return pair in self._entries
-
-    def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
-        """Return the measurement of a method in one protocol; its arrays are read when used.
-
-        Args:
-            of_all_seeds: whether the method's single run uses the networks of all seeds.
-        """
-        fields = dict(self._entries[protocol, method])
-        for folder in ("values", "arrays"):  # of which the entry has the names of the arrays
-            fields[folder] = _Lazy(self._file, f"{protocol}/{method}/{folder}", fields[folder])
-        return Measurement(**fields, of_all_seeds=of_all_seeds)
+    Raises:
+        UserError: the file is missing or is not an analysis.
+    """
+    measured = {}
+    try:
+        file = np.load(path, allow_pickle=False)
+        header = json.loads(file["header"].tobytes())
+        for entry in header["entries"]:
+            pair = entry.pop("protocol"), entry.pop("method")
+            for name, by_seed in entry["points"].items():
+                entry["points"][name] = np.array(by_seed)
+            for folder in ("values", "arrays"):  # of which the entry has the names of the arrays
+                entry[folder] = _Lazy(file, "/".join([*pair, folder]), entry[folder])
+            measured[pair] = Measurement(**entry)
+    except Exception as error:  # whatever a broken file makes numpy, zip or json raise
+        raise UserError(
+            f"{path} is not the analysis of a dataset",
+            found=error,
+            fix="recompute it: `snakemake --cores all`",
+        ) from None
+    return header, measured
 
 
-class _Lazy(Mapping[str, np.ndarray]):
+class _Lazy(UserDict[str, Any]):
     """The arrays in one folder of an .npz file, by their names in this folder; read on use, because
     values on resamples are large and many readers need only a few.
     """
 
     def __init__(self, file: Mapping[str, np.ndarray], folder: str, names: Collection[str]):
         """Take the open file, a folder in it, and the names of the arrays in this folder."""
+        super().__init__({name: f"{folder}/{name}" for name in names})
         self._file = file
-        self._folder = folder
-        self._names = names
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Read and return the array `name` of the folder; KeyError if there is none."""
-        if name not in self._names:
-            raise KeyError(name)
-        return self._file[f"{self._folder}/{name}"]
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names of the arrays."""
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        """Return the number of arrays."""
-        return len(self._names)
+        return self._file[super().__getitem__(name)]

@@ -73,10 +73,10 @@ def measure_protocols(
         groups: (N,) the group of each image (`counting.counts.grouped`); None if images are
             independent.
     """
-    result = {}
-    for protocol, of_protocol in grouped(counts, groups).items():
-        result[protocol] = measure(of_protocol, bins, key=key, resamples=resamples)
-    return result
+    return {
+        protocol: measure(of_protocol, bins, key=key, resamples=resamples)
+        for protocol, of_protocol in grouped(counts, groups).items()
+    }
 
 
 @one_thread

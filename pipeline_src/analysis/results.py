@@ -7,17 +7,17 @@ min-max normalized.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.analysis.intervals import groups_note
-from pipeline_src.analysis.measurement import Measurement, Reader
+from pipeline_src.analysis.measurement import Measurement, read_measurements
 from pipeline_src.metrics.registry import METRICS, metric_names
 
 if TYPE_CHECKING:
@@ -57,17 +57,18 @@ class Results:
     costs: Mapping[Run, RunCost] = field(default_factory=dict, kw_only=True)
 
     @cached_property
-    def _readers(self) -> dict[str, Reader]:
-        """The reader of each dataset's analysis, by dataset."""
-        return {split: Reader(self.files[split]) for split in self.facts.splits}
+    def _analyses(self) -> dict[str, tuple[dict[str, Any], dict[tuple[str, str], Measurement]]]:
+        """The content of each dataset's analysis (`read_measurements`), by dataset."""
+        return {split: read_measurements(self.files[split]) for split in self.facts.splits}
 
     def measured(self, protocol: str, split: str) -> dict[str, Measurement]:
         """Return method -> its measurement on a dataset, in the order of the experiment."""
-        reader = self._readers[split]
+        _, measured = self._analyses[split]
         found = {}
         for name, method in self.facts.methods.items():
-            if (protocol, name) in reader:
-                found[name] = reader.measurement(protocol, name, method.of_all_seeds)
+            run = measured.get((protocol, name))
+            if run:
+                found[name] = replace(run, of_all_seeds=method.of_all_seeds)
         return found
 
     def measurement(self, protocol: str, method: str, split: str) -> Measurement | None:
@@ -88,9 +89,10 @@ class Results:
         """Return the note on a dataset for readers of its numbers: the catalog's, that of its
         analysis, and that on groups of images; empty if there is none.
         """
+        header, _ = self._analyses[split]
         texts = [
             self.facts.captions.get(split, ""),
-            str(self._readers[split].header["note"]),
+            header["note"],
             groups_note(self.groups(split)),
         ]
         return " ".join(filter(None, texts))

@@ -81,8 +81,10 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     shares = {}
     resampled = []  # of each seed: the shares of all resamples
     for seed, table in sorted(tables.items()):
-        earlier = _means(table, windows_ago=1)
-        last = _means(table, windows_ago=0)
+        alphas = table.to_numpy()  # by image and epoch
+        length = max(1, alphas.shape[1] // WINDOWS)
+        earlier = alphas[:, -2 * length : -length].mean(axis=1)
+        last = alphas[:, -length:].mean(axis=1)
         # The covariance follows from the means over images of these columns, also on resamples.
         moments = np.stack([earlier, last, earlier * last], axis=1)
         shares[seed] = float(_shares(moments.mean(axis=0)))
@@ -98,20 +100,6 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         target=ABOVE_ZERO,
         quantity=SPREAD,
     )
-
-
-def _means(table: pd.DataFrame, windows_ago: int) -> np.ndarray:
-    """Return the means (N,) of the alphas of N images over a window of epochs.
-
-    Args:
-        table: alphas by image (rows) and epoch.
-        windows_ago: 0 for the last window, 1 for the one before it.
-    """
-    epochs = table.shape[1]
-    length = max(1, epochs // WINDOWS)
-    end = epochs - windows_ago * length
-    means: np.ndarray = table.to_numpy()[:, end - length : end].mean(axis=1)
-    return means
 
 
 def _shares(moments: np.ndarray) -> np.ndarray:

@@ -167,7 +167,7 @@ class Evidence:
         # An interval without width is measured in units of the quantity.
         return min(low - self.target.low, self.target.high - high) / ((high - low) / 2 or 1)
 
-    def interval_text(self, level: float = LEVEL) -> str:
+    def interval_text(self, level: float) -> str:
         """Return the interval of a level as it is printed."""
         low, high = self.effect.interval(level)
         return f"[{self.quantity.signed(low)}, {self.quantity.signed(high)}]"
@@ -364,17 +364,11 @@ class Finding:
         missing = [f"Missing: {item.what} (to get it, {item.do})." for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)
-        # What comparisons say -> the comparisons that say it.
-        by_word: dict[str, list[Evidence]] = {}
-        for item in self.evidence:
-            by_word.setdefault(item.says(self.level), []).append(item)
-        counts = [
-            f"{len(by_word[word])} {word}"
-            for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE)
-            if word in by_word
-        ]
         decisive, title = DECISIVE[self.verdict]
-        closest = min(by_word[decisive], key=lambda item: item.slack)
+        says = [item.says(self.level) for item in self.evidence]
+        counts = [f"{says.count(word)} {word}" for word, _ in DECISIVE.values() if word in says]
+        deciding = [item for item in self.evidence if item.says(self.level) == decisive]
+        closest = min(deciding, key=lambda item: item.slack)
         sentences = [
             f"Of {len(self.evidence)} comparisons {', '.join(counts)}.",
             f"{title}: {closest.text(self.level)}.",

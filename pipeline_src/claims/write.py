@@ -165,13 +165,12 @@ def evidence_table(claim: Content, protocol: str) -> Table:
     caption = [f"Evidence on {claim['claim']}"]
     if protocol in PROTOCOL_NAMES:
         caption.append(PROTOCOL_NAMES[protocol])
-    units = []
+    evidence = claim["protocols"][protocol]["evidence"]
+    units = dict.fromkeys(item["unit"] for item in evidence if item["unit"])
     groups: dict[str, list[list[str]]] = {}
-    for item in claim["protocols"][protocol]["evidence"]:
+    for item in evidence:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
         groups.setdefault(sets, []).append([item[column] for column in COLUMNS])
-        if item["unit"] and item["unit"] not in units:
-            units.append(item["unit"])
     if units:
         caption.append("; ".join(units))
     return Table(

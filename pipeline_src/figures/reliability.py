@@ -59,7 +59,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     covered = "images and training seeds" if len(facts.seeds) > 1 else "images"
     lines = [
         f"{style.size(picture, results)} · {facts.bins} bins · error bars: 95 % CI over {covered}",
-        f"ECE: {style.averaged(facts)} · bars: {facts.networks_text()}",
+        f"ECE: {facts.networks_text(style.MEANS)} · bars: {facts.networks_text()}",
         KEY,
     ]
     # One range for all diagrams of a dataset, which are compared across protocols.
@@ -216,8 +216,15 @@ def draw_bars(axes: Axes, bins: np.recarray, axis_start: float) -> None:
         axes.plot(edges, [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
         if not math.isnan(row.low):
             middle = [left + width / 2] * 2
-            axes.plot(middle, [row.low, row.high], color=style.INK, linewidth=0.9, zorder=5)
-            axes.plot(middle, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
+            axes.plot(
+                middle,
+                [row.low, row.high],
+                marker="_",
+                markersize=4,
+                color=style.INK,
+                linewidth=0.9,
+                zorder=5,
+            )
 
 
 def _gap_patches(

@@ -38,7 +38,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     columns = ["method", "alpha", "beta", "strength", "ece", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     lines = [
-        f"{style.size(picture, results)} · {style.averaged(facts)}",
+        f"{style.size(picture, results)} · {facts.networks_text(style.MEANS)}",
         "s = 2 α β: twice the share that the expected label loses",
     ]
     figure, (panel,) = style.small_multiples({"": ""}, picture.title, lines, ratio=0.7)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.figures.types import Axes, DataFrame, Figure, Picture, Results, is_wide
 from pipeline_src.files import atomic, write_text
 
+# What `Facts.networks_text` returns for estimates, which are means over several seeds.
+MEANS = "means over seeds {}"
 # Colors of text, of quieter text, of grids and of the background.
 INK = "#1d2530"
 MUTED = "#66707c"
@@ -242,12 +244,6 @@ def size(picture: Picture, results: Results) -> str:
     """Return protocol, images and pixels of a picture of one dataset, as text."""
     run = next(iter(results.measured(picture.protocol, picture.split).values()))
     return f"{PROTOCOL_NAMES[picture.protocol]} · {run.size} · {count(run.pixels)} pixels"
-
-
-def averaged(facts: Facts) -> str:
-    """Return which networks estimates are of, as text: estimates are means over the seeds."""
-    seeds = ", ".join(map(str, facts.seeds))
-    return f"means over seeds {seeds}" if len(facts.seeds) > 1 else f"seed {seeds}"
 
 
 def save(figure: Figure, stem: Path, suffixes: Iterable[str] = tuple(METADATA)) -> None:

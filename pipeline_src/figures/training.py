@@ -111,7 +111,9 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
         else:
             alphas = [pd.read_csv(folder / "alpha.csv") for folder in runs]
             tables[method] = prepare_alphas(alphas)
-    shown = style.averaged(facts) if curve.column else f"median image, {facts.networks_text()}"
+    shown = f"median image, {facts.networks_text()}"
+    if curve.column:
+        shown = facts.networks_text(style.MEANS)
     line = f"after each epoch · {shown}"
     if not curve.is_comparable:
         line += " · each panel has its own scale"

@@ -164,7 +164,9 @@ def smooth(bins: Bins) -> np.ndarray:
 
     It is the sigma at which `smoothed_error` equals sigma. Cells must be equally wide.
     """
-    spectrum = cosines(bins.excess) / bins.pixels[..., None]
+    from scipy.fft import dct  # like `digamma` in `aurc`, slow to import
+
+    spectrum = dct(bins.excess) / bins.pixels[..., None]
     low = np.zeros(bins.pixels.shape)
     high = np.ones(bins.pixels.shape)
     for _ in range(BISECTIONS):  # the smoothed error falls with sigma, so there is one crossing
@@ -180,31 +182,17 @@ def smoothed_error(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     reflected at 0 and 1.
 
     Args:
-        spectrum: (..., K + 1), `cosines` of the excess of K cells, divided by the number of pixels.
+        spectrum: (..., K), cosine transform of the excess of K cells, divided by the number of
+            pixels.
         sigma: (...).
     """
+    from scipy.fft import idct
+
     # The reflected Gaussian is diagonal in the cosines cos(pi k t), with factors exp(-(pi k
     # sigma)^2 / 2).
     k = np.arange(spectrum.shape[-1])
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
-    cells = spectrum.shape[-1] - 1
-    # The inverse of `cosines`: K values and their mirror image, which is dropped.
-    smoothed = np.fft.irfft(damped * np.exp(1j * np.pi * k / 2 / cells), axis=-1)[..., :cells]
-    return np.asarray(np.abs(smoothed).sum(axis=-1))
-
-
-def cosines(values: np.ndarray) -> np.ndarray:
-    """Return the (..., K+1) cosine spectrum of values at the middles of K cells of [0, 1].
-
-    It is real because the values are mirrored at 1; the factor shifts the origin by half a cell,
-    from the middle of the first cell to 0.
-    """
-    mirrored = np.concatenate([values, values[..., ::-1]], axis=-1)
-    k = np.arange(values.shape[-1] + 1)
-    spectrum: np.ndarray = np.fft.rfft(mirrored, axis=-1) * np.exp(
-        -1j * np.pi * k / 2 / values.shape[-1]
-    )
-    return spectrum.real
+    return np.asarray(np.abs(idct(damped)).sum(axis=-1))
 
 
 def aurc(bins: Bins) -> np.ndarray:

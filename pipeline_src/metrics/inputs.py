@@ -53,7 +53,7 @@ class Input:
         sums = [terms.sum(axis=0) for terms in self.unit_terms(counts, bins)]
         return self.from_sums(np.sum(sums, axis=0), bins)
 
-    def unit_terms(self, counts: Counts, bins: int = 10) -> Iterator[np.ndarray]:
+    def unit_terms(self, counts: Counts, bins: int) -> Iterator[np.ndarray]:
         """Yield batches (n, C) of the terms of independent units, images or groups of images, in
         order. A bootstrap draws units, and sums their terms.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,8 @@ class Quantity:
 
     def number(self, value: float) -> str:
         """Return `value` as printed text; a zero has no sign."""
-        text = f"{self.factor * value:,.{self.digits}f}".replace("-", "−")
-        # A text of nothing but zeros has no sign.
-        return text if text.strip("−0.,") else text.lstrip("−")
+        # The format `z` removes the sign of a zero.
+        return f"{self.factor * value:z,.{self.digits}f}".replace("-", "−")
 
     def signed(self, value: float) -> str:
         """Return a difference as text with a sign.
@@ -155,36 +155,18 @@ class Metric(Quantity):
         return self.input.classes
 
 
-def percent(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric that is a fraction, printed in percent; differences are in points.
-
-    Args:
-        more: further fields of `Metric`, which replace the ones set here.
-    """
-    about: dict[str, Any] = {
-        "factor": 100,
-        "digits": 2,
-        "unit": "percentage points",
-        "range": FRACTION,
-    } | more
-    return Metric(title=title, input=input, function=function, definition=definition, **about)
+def plain(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
+    """Return a metric that is printed as it is; `more` are further fields of `Metric`."""
+    return Metric(title=title, input=input, function=function, definition=definition, **more)
 
 
-def fraction(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric between 0 and 1 that is printed as it is; `more` are fields of `Metric`."""
-    return Metric(
-        title=title, input=input, function=function, definition=definition, range=FRACTION, **more
-    )
-
-
-def squared(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric that is a squared error, which decides differences of an error.
-
-    It is unbounded below, because the sampling variance is subtracted; `more` are fields of
-    `Metric`.
-    """
-    about: dict[str, Any] = {"factor": 1e4, "digits": 2, "unit": "points²"} | more
-    return Metric(title=title, input=input, function=function, definition=definition, **about)
+# A metric that is a fraction, printed in percent; differences are in points.
+percent = partial(plain, factor=100, digits=2, unit="percentage points", range=FRACTION)
+# A metric between 0 and 1 that is printed as it is.
+fraction = partial(plain, range=FRACTION)
+# A metric that is a squared error, which decides differences of an error. It is unbounded below,
+# because the sampling variance is subtracted.
+squared = partial(plain, factor=1e4, digits=2, unit="points²")
 
 
 def same(mean: np.ndarray) -> np.ndarray:

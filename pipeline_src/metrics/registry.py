@@ -40,6 +40,7 @@ from pipeline_src.metrics.metric import (
     Metric,
     fraction,
     percent,
+    plain,
     same,
     squared,
 )
@@ -201,31 +202,30 @@ METRICS = MappingProxyType(
             heading="Acc. %",
             better=HIGH,
         ),
-        "brier": Metric(
-            title="Brier",
-            input=PixelMeans("brier"),
-            function=same,
-            definition="Brier score, mean of (f − y)²; of K classes the sum over classes, in "
-            "[0, 2].",
+        "brier": plain(
+            "Brier",
+            PixelMeans("brier"),
+            same,
+            "Brier score, mean of (f − y)²; of K classes the sum over classes, in [0, 2].",
             digits=4,
             reference="Brier, Monthly Weather Review 1950",
             range=(0, 2),
         ),
-        "nll": Metric(
-            title="NLL",
-            input=PixelMeans("nll"),
-            function=same,
-            definition="Mean of −log of the probability given to the label, in nats, clamped to "
+        "nll": plain(
+            "NLL",
+            PixelMeans("nll"),
+            same,
+            "Mean of −log of the probability given to the label, in nats, clamped to "
             "[1e-7, 1 − 1e-7].",
             unit="nats",
             needs_true_class=True,
             range=NOT_NEGATIVE,
         ),
-        "entropy": Metric(
-            title="entropy",
-            input=PixelMeans("entropy"),
-            function=same,
-            definition="Mean entropy of the predicted distribution, in nats, clamped likewise.",
+        "entropy": plain(
+            "entropy",
+            PixelMeans("entropy"),
+            same,
+            "Mean entropy of the predicted distribution, in nats, clamped likewise.",
             unit="nats",
             better=NEITHER,
             range=NOT_NEGATIVE,
@@ -253,11 +253,11 @@ METRICS = MappingProxyType(
             digits=4,
             reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
         ),
-        "augrc": Metric(
-            title="AUGRC",
-            input=RANKED,
-            function=estimators.augrc,
-            definition="Area under the generalized risk-coverage curve: mean over coverages of the "
+        "augrc": plain(
+            "AUGRC",
+            RANKED,
+            estimators.augrc,
+            "Area under the generalized risk-coverage curve: mean over coverages of the "
             "errors among the pixels kept, as a share of all pixels. 0.5 if all are wrong.",
             digits=5,
             reference="Traub et al., NeurIPS 2024",
@@ -294,22 +294,21 @@ METRICS = MappingProxyType(
             undefined=WHOLE_MAPS,
             reference="Fan et al., ICCV 2017",
         ),
-        "max_e": Metric(
-            title="max E",
-            input=ImageMean(image_inputs.e_curves, few=True),
-            function=lambda curve: curve.max(axis=-1),
-            definition="Largest value of the mean of the images' E curves: one threshold for all "
-            "images.",
+        "max_e": plain(
+            "max E",
+            ImageMean(image_inputs.e_curves, few=True),
+            lambda curve: curve.max(axis=-1),
+            "Largest value of the mean of the images' E curves: one threshold for all images.",
             better=HIGH,
             undefined=WHOLE_MAPS,
             reference="Fan et al., IJCAI 2018",
             range=NOT_NEGATIVE,
         ),
-        "e_measure": Metric(
-            title="mean E",
-            input=ImageMean(whole_map_measure("e_measure")),
-            function=same,
-            definition="Mean of the images' mean E-measures over 256 thresholds.",
+        "e_measure": plain(
+            "mean E",
+            ImageMean(whole_map_measure("e_measure")),
+            same,
+            "Mean of the images' mean E-measures over 256 thresholds.",
             better=HIGH,
             undefined=WHOLE_MAPS,
             reference="Fan et al., IJCAI 2018",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -106,18 +106,6 @@ def as_json(value: Any) -> Any:
 # Code
 
 
-class Code(NamedTuple):
-    """A Python file of the package, or a definition in it.
-
-    Attributes:
-        digest: 16 hex digits for its text (`syntax.text`).
-        imports: dotted names of the modules, names in modules, and packages that it imports.
-    """
-
-    digest: str
-    imports: list[str]
-
-
 def code_digests(
     function: Callable[..., object], values: Any, modules: Iterable[str] = ()
 ) -> dict[str, str]:
@@ -148,9 +136,8 @@ def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
         for place in _places(names.pop()):
             key = f"{PACKAGE}/{place}"
             if key not in found and not _is_neutral(place):
-                code = _code(place)
-                found[key] = code.digest
-                names += code.imports
+                found[key], imported = _code(place)
+                names += imported
     _save_known_code()
     return dict(sorted(found.items()))
 
@@ -232,8 +219,11 @@ def _cache_digest(known: dict[str, Any]) -> str:
 
 
 @cache
-def _code(place: str) -> Code:
-    """Return the code of a file of the package, or of a definition in it (`_places`)."""
+def _code(place: str) -> tuple[str, list[str]]:
+    """Return the digest of the text (`syntax.text`) of a file of the package, or of a definition in
+    it (`_places`), and the dotted names of the modules, names in modules, and packages that it
+    imports.
+    """
     file, _, name = place.partition(":")
     known = _known_code()
     now = state(ROOT / file)  # such as its time and size
@@ -246,7 +236,7 @@ def _code(place: str) -> Code:
         known[place] = [now, digest(syntax.text(tree)), imports]
         known[CHANGED] = True
     _, text_digest, imports = known[place]
-    return Code(text_digest, imports)
+    return text_digest, imports
 
 
 def _save_known_code() -> None:

@@ -93,10 +93,10 @@ class Job:
         """The fingerprints of the files of `depends_on`, by file: they leave out the inputs that a
         file does not depend on.
         """
-        fingerprints = {}
-        for file, roles in self.depends_on.items():
-            fingerprints[file] = file_fingerprint(self.ingredients, roles)
-        return fingerprints
+        return {
+            file: file_fingerprint(self.ingredients, roles)
+            for file, roles in self.depends_on.items()
+        }
 
     @property
     def key(self) -> str:

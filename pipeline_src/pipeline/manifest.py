@@ -98,10 +98,7 @@ class Manifest:
 
         Files that were copied from an earlier result count with the seconds that they took there.
         """
-        seconds = 0.0
-        for file in self.files.values():
-            seconds += file.get("seconds", 0.0)
-        return seconds
+        return sum(file.get("seconds", 0.0) for file in self.files.values())
 
     def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[Fault]:
         """Return the missing and damaged files in `folder`, among `names` or all files."""

@@ -20,7 +20,7 @@ from pipeline_src.analysis.differences import (
 )
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
@@ -72,12 +72,7 @@ class Side:
 
     def only(self, method: str, title: str) -> Side:
         """Return this experiment with one method only, which is renamed to `title`."""
-        if method not in self.facts.methods:
-            raise UserError(
-                f"{self.name} has no method {method!r}",
-                expected=f"one of: {', '.join(self.facts.methods)}",
-                fix=did_you_mean(method, self.facts.methods),
-            )
+        check_name(method, self.facts.methods, f"{self.name} has no method {method!r}")
         counts = {}
         for (name, seed, split), load in self.counts.items():
             if name == method:
@@ -129,7 +124,8 @@ class Comparison:
         units: dict[str, int] = {}
         for cell in self.cells:
             if cell.effect and cell.verdict != SAME and len(cell.seeds) == 1:
-                units[cell.split] = cell.effect.units
+                # Some images may lack a metric.
+                units[cell.split] = max(units.get(cell.split, 0), cell.effect.units)
         texts = []
         if units:
             texts.append(

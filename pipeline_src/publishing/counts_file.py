@@ -274,7 +274,7 @@ def _packed(arrays: Arrays) -> bytes:
     planes: dict[str, Any] = {}
     for name, array in arrays.items():
         numbers = array.astype("<i8")
-        numbers = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
+        numbers = (numbers << 1) ^ (numbers >> 63)  # 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
         # (8, *shape), the lowest byte first; high bytes that are 0 throughout are left out.
         by_byte = np.ascontiguousarray(np.moveaxis(numbers[..., None].view(np.uint8), -1, 0))
         used = np.flatnonzero(by_byte.reshape(8, -1).any(axis=1))
@@ -298,5 +298,5 @@ def _read_member(archive: ZipFile, name: str) -> Arrays:
         padded = np.zeros((*by_byte.shape[1:], 8), np.uint8)
         padded[..., : len(by_byte)] = np.moveaxis(by_byte, 0, -1)
         numbers = padded.view("<i8")[..., 0]
-        arrays[array] = np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2).astype(np.int64)
+        arrays[array] = ((numbers >> 1) ^ -(numbers & 1)).astype(np.int64)
     return arrays

@@ -193,16 +193,14 @@ def _analyse(folder: Path, out: Path, split: str) -> None:
     from pipeline_src.analysis.analyse import analyse
 
     publication = Publication.read(folder)
-    groups = None
-    if split in publication.groups:
-        groups = np.array(publication.groups[split], np.int64)
+    groups = publication.groups.get(split)
     analyse(
         split,
         bins=publication.facts.bins,
         runs=published_counts(publication, folder, split),
         out=_results(publication, out).files[split],
         note=publication.notes.get(split, ""),
-        groups_of=None if groups is None else lambda ids: groups,
+        groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
     )
 
 
@@ -221,16 +219,12 @@ def _write_numbers(folder: Path, out: Path) -> None:
     shutil.copyfile(tables / "metrics.json", out / "metrics.json")
     pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
     texts = []
-    for file in sorted(tables.glob("*.md"), key=_place_of_table):
+    # main comes first, and T2 before T10, which is longer.
+    for file in sorted(
+        tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem)
+    ):
         texts.append(f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n")
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
-
-
-def _place_of_table(file: Path) -> tuple[bool, int, str]:
-    """Return the sorting key of a table in tables.md: main comes first, and T2 before T10, which is
-    longer.
-    """
-    return file.stem != "main", len(file.stem), file.stem
 
 
 def rebuild_report(folder: Path, out: Path) -> None:

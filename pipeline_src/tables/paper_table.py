@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.estimate import HIGHER, LOWER, UNDEFINED_ESTIMATE, estimate
+from pipeline_src.analysis.estimate import HIGHER, LOWER, estimate
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
@@ -88,14 +88,10 @@ class PaperTable:
         The key is "" if the rows have no protocol, or if there are no rows: a table without rows is
         printed for its notes.
         """
-        by_protocol: dict[str, list[Row]] = {}
-        for row in self.rows:
-            by_protocol.setdefault(row.get("protocol", ""), []).append(row)
-        if not by_protocol:
-            by_protocol[""] = []
-        return {
-            protocol: self._protocol_table(protocol, rows) for protocol, rows in by_protocol.items()
-        }
+        tables = {}
+        for protocol, rows in groupby(self.rows, key=lambda row: row.get("protocol", "")):
+            tables[protocol] = self._protocol_table(protocol, list(rows))
+        return tables or {"": self._protocol_table("", [])}
 
     def _protocol_table(self, protocol: str, rows: Sequence[Row]) -> Table:
         """Return the printed table of one protocol: a cell per row and column, in groups."""
@@ -149,7 +145,7 @@ def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -
         marked = marks(metric, measured)
         group = heading(results, split)
         for method, run in measured.items():
-            mean = estimate(metric, (run, 1.0)) or UNDEFINED_ESTIMATE
+            mean = results.estimate(metric, protocol, method, split)
             networks = f" (one network set, seed {run.seeds[0]})" if run.of_all_seeds else ""
             yield {
                 "protocol": protocol,

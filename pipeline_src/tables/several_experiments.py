@@ -125,12 +125,10 @@ def _chosen(
                 elsewhere.update(row["method"] for row in found[other.name])
         return len(methods & elsewhere), len(methods)
 
-    chosen: dict[str, ExperimentSummary] = {}
+    by_network: dict[str, list[ExperimentSummary]] = {}
     for experiment in group:
-        best = chosen.setdefault(experiment.network, experiment)
-        if shared(experiment) > shared(best):
-            chosen[experiment.network] = experiment
-    return list(chosen.values())
+        by_network.setdefault(experiment.network, []).append(experiment)
+    return [max(of_network, key=shared) for of_network in by_network.values()]
 
 
 def experiment_rows(experiment: ExperimentSummary) -> list[Row]:

@@ -13,7 +13,7 @@ from pipeline_src.analysis.analyse import analyse, band_of_sums
 from pipeline_src.analysis.estimate import effective_units, estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
-from pipeline_src.analysis.measurement import Reader
+from pipeline_src.analysis.measurement import read_measurements
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.counts import ARRAYS
@@ -176,11 +176,24 @@ def test_a_metric_that_one_seed_lacks_is_missing_there(tmp_path):
     for (_, seed), path in paths.items():
         save(counted(images("slp", seed, "photos"), whole=seed == 1), path, {})
     analyse("photos", 10, paths, tmp_path / "out.npz")
-    run = Reader(tmp_path / "out.npz").measurement("raw", "slp")
+    run = read_measurements(tmp_path / "out.npz")[1]["raw", "slp"]
     assert np.isnan(run.points["s_measure"]).tolist() == [True, False]
     assert np.isnan(run.values["s_measure"]).all(axis=1).tolist() == [True, False]
     assert "whole maps" in run.reasons["s_measure"] and not np.isnan(run.points["ece"]).any()
     assert np.isnan(estimate("s_measure", (run, 1)).value)
+
+
+def test_intervals_of_several_seeds_count_the_images_that_have_the_metric(tmp_path):
+    """Images without foreground have no F: 4 of 12."""
+    paths = {("slp", seed): tmp_path / f"{seed}.npz" for seed in (0, 1)}
+    for (_, seed), path in paths.items():
+        maps = [(f, y * (k < 8), name) for k, (f, y, name) in enumerate(images("slp", seed, "photos"))]
+        save(counted(maps), path, {})
+    analyse("photos", 10, paths, tmp_path / "out.npz")
+    run = read_measurements(tmp_path / "out.npz")[1]["raw", "slp"]
+    f = estimate("max_f", (run, 1))
+    assert (f.units, estimate("nll", (run, 1)).units) == (8, 12)
+    assert (f.image_low, f.image_high) == interval(f.value, run.values["max_f"].mean(axis=0), 8)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no analysis", "cut off", "another"])
@@ -192,7 +205,7 @@ def test_a_file_that_is_no_analysis_is_named(results, tmp_path, content):
         complete = results.files["photos"].read_bytes()
         path.write_bytes(complete[: len(complete) // 2] if content == "cut off" else content)
     with pytest.raises(UserError, match=r"photos\.npz[\s\S]*snakemake"):
-        Reader(path)
+        read_measurements(path)
 
 
 def test_several_classes(tmp_path, recwarn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_statistics import counted, one
+from scipy.fft import dct
 
 from pipeline_src.counting.bins import Bins, top_label
 from pipeline_src.metrics import estimators
@@ -96,7 +97,7 @@ def smoothed_plain(confidence, right, sigma, points=4000):
 
 def smoothed(cells, sigma):
     """The same from cells, as the metric computes it at every width that it tries."""
-    spectrum = estimators.cosines(cells.excess) / cells.pixels[..., None]
+    spectrum = dct(cells.excess) / cells.pixels[..., None]
     return estimators.smoothed_error(spectrum, np.full(cells.pixels.shape, sigma))
 
 

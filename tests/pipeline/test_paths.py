@@ -33,7 +33,7 @@ PATHS = {
 
 def imported(file: str) -> set[str]:
     """The files of the package that a file imports, with the methods of a registry that it imports."""
-    names = fingerprint._code(file).imports
+    _, names = fingerprint._code(file)
     files = {place for name in names for place in fingerprint._places(name)}
     if "training/registry.py" in files:
         files |= {f"training/methods/{entry.partition(':')[0]}.py" for entry in METHODS.values()}

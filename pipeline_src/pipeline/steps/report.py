@@ -168,12 +168,12 @@ def job_results(job: Job) -> Results:
     the inputs of a job.
     """
     facts = job.parameters["facts"]
-    analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.splits}
-    files = {split: analysis.paths[0] for split, analysis in analyses.items()}
+    files = {split: job.inputs[f"analyse/{split}"].paths[0] for split in facts.splits}
     # Costs of runs are in the manifests of their evaluations, which any analysis has as inputs.
+    evaluations = job.inputs["analyse/val"].inputs
     costs = {}
     for method, seed in facts.runs:
-        costs[method, seed] = run_cost(analyses["val"].inputs[f"{method}/seed{seed}"])
+        costs[method, seed] = run_cost(evaluations[f"{method}/seed{seed}"])
     return Results(facts, files, costs=costs)
 
 
