@@ -456,18 +456,17 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
     An .npz file keeps the name of its array, a NIfTI file its header.
     """
     suffix = suffix_of(path)
-    # A file object, because numpy appends .npy to the names of other files.
-    with atomic(path) as temporary, open(temporary, "wb") as file:
+    with atomic(path) as temporary:  # which has the suffix, too
         if suffix == ".npy":
-            np.save(file, stored)
+            np.save(temporary, stored)
         elif suffix == ".npz":
             with np.load(original) as arrays:
                 named: dict[str, Any] = {arrays.files[0]: stored}
-            np.savez_compressed(file, **named)
+            np.savez_compressed(temporary, **named)
         elif suffix in VOLUME_SUFFIXES:
-            file.write(_nifti_bytes(original, stored, compressed=suffix == ".nii.gz"))
+            temporary.write_bytes(_nifti_bytes(original, stored, suffix == ".nii.gz"))
         else:
-            Image.fromarray(stored).save(file, Image.registered_extensions()[suffix])
+            Image.fromarray(stored).save(temporary)
 
 
 def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
