@@ -456,17 +456,18 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
     An .npz file keeps the name of its array, a NIfTI file its header.
     """
     suffix = suffix_of(path)
-    with atomic(path) as temporary:  # which has the suffix, too
+    # A file object, because numpy appends .npy to other names, also to x.NPY.
+    with atomic(path) as temporary, open(temporary, "wb") as file:
         if suffix == ".npy":
-            np.save(temporary, stored)
+            np.save(file, stored)
         elif suffix == ".npz":
             with np.load(original) as arrays:
                 named: dict[str, Any] = {arrays.files[0]: stored}
-            np.savez_compressed(temporary, **named)
+            np.savez_compressed(file, **named)
         elif suffix in VOLUME_SUFFIXES:
-            temporary.write_bytes(_nifti_bytes(original, stored, suffix == ".nii.gz"))
+            file.write(_nifti_bytes(original, stored, suffix == ".nii.gz"))
         else:
-            Image.fromarray(stored).save(temporary)
+            Image.fromarray(stored).save(file, Image.registered_extensions()[suffix])
 
 
 def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
