@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,24 @@ from pipeline_src.data.catalog import Entry, load
 def encoded(array: np.ndarray, suffix: str = ".png") -> bytes:
     """Bytes of an image file; three channels are RGB."""
     return cv2.imencode(suffix, array[..., ::-1] if array.ndim == 3 else array)[1].tobytes()
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png_header(width: int, height: int, bits: int) -> bytes:
+    """The beginning of a gray PNG file."""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0))
+
+
+def of_few_bits(values: np.ndarray, bits: int) -> bytes:
+    """A gray PNG file of 1, 2 or 4 bits a pixel; its rows are whole bytes."""
+    height, width = values.shape
+    rows = np.packbits(np.unpackbits(values[..., None], axis=2)[..., -bits:].reshape(height, -1), axis=1)
+    pixels = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())  # a row begins with its filter, 0
+    return png_header(width, height, bits) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def image(seed: int, height: int = 30, width: int = 40) -> np.ndarray:

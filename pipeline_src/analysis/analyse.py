@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
-from pipeline_src.analysis.measurement import COMPARED, Measurement, write
+from pipeline_src.analysis.measurement import COMPARED, Measured, Measurement, write
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, leave_one_out, measure
 from pipeline_src.counting.counts import Counts, Histogram, grouped
 from pipeline_src.counting.storage import histogram_arrays, load
@@ -50,7 +50,7 @@ def analyse(
         UserError: a file is missing or holds no counts, or methods were evaluated on different
             images.
     """
-    measured: dict[tuple[str, str], Measurement] = {}
+    measured: Measured = {}
     expected: Sequence[str] | None = None
     groups: np.ndarray | None = None
     for method in dict.fromkeys(method for method, _ in runs):

@@ -24,7 +24,7 @@ from pipeline_src.analysis.intervals import (
 from pipeline_src.counting.counts import Histogram
 from pipeline_src.counting.storage import histogram_from
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.files import Content, atomic
 from pipeline_src.metrics.registry import METRICS
 
 # The metrics of the table of all differences of methods (T14).
@@ -175,14 +175,14 @@ class Measurement:
         return f"{self.images:,} images in {self.units:,} group{plural}{few}"
 
 
-def write(
-    path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]
-) -> None:
+Measured = dict[tuple[str, str], Measurement]  # (protocol, method) -> measurement
+
+
+def write(path: Path, header: Mapping[str, Any], measured: Measured) -> None:
     """Write the measurements of a dataset to the file `path`.
 
     Args:
         header: facts of the dataset, in JSON's types.
-        measured: (protocol, method) -> measurement.
     """
     entries = []
     members: dict[str, Any] = {}
@@ -209,9 +209,9 @@ def write(
         np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **members)
 
 
-def read_measurements(path: Path) -> tuple[dict[str, Any], dict[tuple[str, str], Measurement]]:
-    """Return the header of a file that `write` wrote, and (protocol, method) -> its measurement,
-    whose arrays are read when they are used.
+def read_measurements(path: Path) -> tuple[Content, Measured]:
+    """Return the header of a file that `write` wrote, and its measurements, whose arrays are read
+    when they are used.
 
     Raises:
         UserError: the file is missing or is not an analysis.

@@ -150,8 +150,7 @@ def _sampled_units(counts: Counts) -> np.ndarray:
     """Return which units are drawn, (U,) bool: all groups, or images with a pixel that counts."""
     if counts.images.groups is not None:
         return np.ones(counts.images.units, bool)
-    has_pixels: np.ndarray = counts.images.column("pixels") > 0
-    return has_pixels
+    return np.asarray(counts.images.column("pixels") > 0)
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.analysis.intervals import groups_note
-from pipeline_src.analysis.measurement import Measurement, read_measurements
+from pipeline_src.analysis.measurement import Measured, Measurement, read_measurements
+from pipeline_src.files import Content
 from pipeline_src.metrics.registry import METRICS, metric_names
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Results:
     costs: Mapping[Run, RunCost] = field(default_factory=dict, kw_only=True)
 
     @cached_property
-    def _analyses(self) -> dict[str, tuple[dict[str, Any], dict[tuple[str, str], Measurement]]]:
+    def _analyses(self) -> dict[str, tuple[Content, Measured]]:
         """The content of each dataset's analysis (`read_measurements`), by dataset."""
         return {split: read_measurements(self.files[split]) for split in self.facts.splits}
 

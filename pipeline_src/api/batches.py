@@ -91,10 +91,10 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
                 "images and one of masks",
             )
     axes = 3 if volumes else 2
-    p, y = _with_batch_axis(probabilities, masks, axes)
-    if not _fit(p, y, axes):
+    batch = _with_batch_axis(probabilities, masks, axes)
+    if batch is None:
         fix = None
-        if not volumes and _fit(*_with_batch_axis(probabilities, masks, 3), 3):
+        if not volumes and _with_batch_axis(probabilities, masks, 3):
             fix = "volumes=True if these are volumes: Evaluation(volumes=True)"
         raise UserError(
             "probabilities and masks do not fit",
@@ -102,6 +102,7 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
             expected=VOLUMES if volumes else IMAGES,
             fix=fix,
         )
+    p, y = batch
     classes = None
     if p.ndim == axes + 2 and p.shape[1] > 2:
         classes = p.shape[1]
@@ -113,34 +114,25 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
     return p, y, classes
 
 
-def _with_batch_axis(p: Any, y: Any, axes: int) -> tuple[Any, Any]:
-    """Return probabilities and masks with an axis for the batch, and masks without a channel.
+def _with_batch_axis(p: Any, y: Any, axes: int) -> tuple[Any, Any] | None:
+    """Return probabilities (N, *S) or (N, K, *S) and masks (N, *S); None if shapes do not fit.
 
     Args:
         p, y: probabilities and masks, arrays or tensors, of one image or of a batch.
         axes: the number of axes of an image, 2, or 3 of a volume.
     """
     if y.ndim == axes:
-        return p[None], y[None]
-    if y.ndim == axes + 2 and y.shape[1] == 1:
-        return p, y[:, 0]
-    return p, y
-
-
-def _fit(p: Any, y: Any, axes: int) -> bool:
-    """Return whether the shapes of p and y are those of probabilities and masks of one batch.
-
-    Args:
-        p: (N, *S) or (N, K, *S).
-        y: (N, *S), with a shape S of an image.
-        axes: the number of axes of S.
-    """
+        p = p[None]
+        y = y[None]
+    elif y.ndim == axes + 2 and y.shape[1] == 1:  # a channel
+        y = y[:, 0]
     if y.ndim != axes + 1 or p.ndim not in (axes + 1, axes + 2):
-        return False
-    with_classes = p.ndim == axes + 2
-    if with_classes and not p.shape[1]:
-        return False
-    return (*p.shape[:1], *p.shape[-axes:]) == tuple(y.shape)
+        return None
+    if p.ndim == axes + 2 and not p.shape[1]:
+        return None
+    if (*p.shape[:1], *p.shape[-axes:]) != tuple(y.shape):
+        return None
+    return p, y
 
 
 def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int, str]) -> Any:

@@ -61,4 +61,4 @@ class BetaCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """Return the calibrated probabilities (N, 1) of logits z (N, 1); `entropy` is not used."""
-        return np.asarray(expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c))
+        return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)

@@ -115,13 +115,13 @@ def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = No
     """
     result = minimize(
         loss,
-        np.asarray(start, float),
+        start,
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000},
     )
-    return np.asarray(result.x)
+    return result.x
 
 
 def nll_and_gradient(z: np.ndarray, pixels: Pixels) -> ValueAndGradient:
@@ -188,7 +188,7 @@ def _levels(f: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     # 0.5 lies between two levels, so levels are 0.5, 1.5, 2.5... steps away from it. Without the
     # 1e-6, rounding errors could move a value that is a level one step down.
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    return np.asarray(np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top))
+    return np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top)
 
 
 # The file
@@ -234,11 +234,10 @@ class Record(Strict):
             nll_before=nll(to_probabilities(pixels.z), pixels),
             nll_after=nll(calibrator.of_pixels(pixels), pixels),
         )
-        parameters = calibrator.model_dump(mode="json")
         return cls(
             calibrator=calibrator.name,
             classes=pixels.classes,
-            parameters=parameters,
+            parameters=calibrator.model_dump(mode="json"),
             fitted_on=fitted_on,
         )
 

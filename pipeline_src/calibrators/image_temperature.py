@@ -80,7 +80,7 @@ class ImageTemperatureCalibrator(Calibrator):
     def temperatures(self, entropy: np.ndarray) -> np.ndarray:
         """Return the temperatures (N,) of images with mean entropies (N,) in nats, clipped."""
         log_t = self.a + self.b * entropy
-        return np.asarray(np.exp(np.clip(log_t, LOWEST, HIGHEST)))
+        return np.exp(np.clip(log_t, LOWEST, HIGHEST))
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """Return the calibrated probabilities (N, C) of logits z (N, C).

@@ -52,4 +52,4 @@ class IsotonicCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """Return the calibrated probabilities (N, 1) of logits z (N, 1); `entropy` is not used."""
-        return np.asarray(np.interp(expit(z), self.f, self.value))
+        return np.interp(expit(z), self.f, self.value)

@@ -55,7 +55,7 @@ class Pixels:
     @cached_property
     def shares(self) -> np.ndarray:
         """The weights (N,) as shares, which sum to 1."""
-        return np.asarray(self.weights / self.weights.sum())
+        return self.weights / self.weights.sum()
 
     def take(self, images: np.ndarray) -> Pixels:
         """Return the pixels of the selected images only, for cross-validation.
@@ -124,7 +124,7 @@ def bin_numbers(z: np.ndarray) -> np.ndarray:
     Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of the edge however f
     is rounded.
     """
-    return np.asarray((expit(z) * BINS + 1e-9).astype(np.int64)).clip(max=BINS - 1)
+    return (expit(z) * BINS + 1e-9).astype(np.int64).clip(max=BINS - 1)
 
 
 def joined(sets: Sequence[Pixels]) -> Pixels:
@@ -245,15 +245,15 @@ def reduced_logits(logits: np.ndarray) -> np.ndarray:
     if z.ndim == 2:
         return z[None]
     if len(z) == 2:
-        return np.asarray(z[1:] - z[:1])
-    return np.asarray(log_softmax(z, axis=0))
+        return z[1:] - z[:1]
+    return log_softmax(z, axis=0)
 
 
 def to_probabilities(z: np.ndarray) -> np.ndarray:
     """Return the probabilities (N, C) of logits (N, C): the sigmoid of one, or the softmax."""
     if z.shape[1] == 1:
-        return np.asarray(expit(z))
-    return np.asarray(softmax(z, axis=1))
+        return expit(z)
+    return softmax(z, axis=1)
 
 
 def mean_entropy(z: np.ndarray) -> float:
@@ -265,9 +265,9 @@ def entropies(z: np.ndarray) -> np.ndarray:
     """Return the entropy of the prediction for each pixel, (N,) in nats, from logits (C, H, W)."""
     z = z.reshape(len(z), -1).astype(np.float64)
     if len(z) == 1:
-        return np.asarray(-(expit(z) * log_expit(z) + expit(-z) * log_expit(-z))[0])
+        return -(expit(z) * log_expit(z) + expit(-z) * log_expit(-z))[0]
     log_f = log_softmax(z, axis=0)
-    return np.asarray(-(np.exp(log_f) * log_f).sum(axis=0))
+    return -(np.exp(log_f) * log_f).sum(axis=0)
 
 
 def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> float:
@@ -281,7 +281,7 @@ def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> fl
     for _, z in logit_blocks(probability, logits):
         entropy_sum += float(entropies(z).sum())
     height, width = probability.shape[-2:]
-    return float(entropy_sum / (height * width))
+    return entropy_sum / (height * width)
 
 
 def least_probability(dtype: np.dtype[Any]) -> float:
@@ -313,8 +313,8 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     else:
         f = probability.astype(np.float64)
     if f.ndim == 3 and len(f) > 2:  # K classes, whose probabilities need not sum to 1
-        return np.asarray(log_softmax(np.log(f.clip(least, 1)), axis=0))
+        return log_softmax(np.log(f.clip(least, 1)), axis=0)
     f = f.clip(least, 1 - least)
     if f.ndim == 3:  # two classes
-        return np.asarray(np.log(f[1:]) - np.log(f[:1]))
-    return np.asarray((np.log(f) - np.log1p(-f))[None])
+        return np.log(f[1:]) - np.log(f[:1])
+    return (np.log(f) - np.log1p(-f))[None]

@@ -73,4 +73,4 @@ class PlattCalibrator(Calibrator):
         """
         if z.shape[1] == 1:
             return z
-        return np.asarray(log_softmax(z, axis=1))
+        return log_softmax(z, axis=1)

@@ -115,5 +115,4 @@ def _shares(moments: np.ndarray) -> np.ndarray:
     b = moments[..., 1]
     covariance = moments[..., 2] - a * b
     mean = (a + b) / 2
-    shares: np.ndarray = np.sqrt(np.maximum(covariance, 0)) / np.where(mean > 0, mean, 1)
-    return shares
+    return np.asarray(np.sqrt(np.maximum(covariance, 0)) / np.where(mean > 0, mean, 1))

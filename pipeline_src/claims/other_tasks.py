@@ -10,13 +10,13 @@ from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
 from pipeline_src.claims.registry import Claim
 from pipeline_src.claims.verdict import (
     BELOW_ZERO,
-    Content,
     Finding,
     Items,
     Missing,
     verdict_of,
 )
 from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.files import Content
 
 # Tasks that the claim names, as the catalog of datasets calls them: camouflaged objects, smoke,
 # semantic segmentation.

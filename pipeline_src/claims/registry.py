@@ -56,8 +56,8 @@ class Claim:
         are shown because it may hold for one setting of a method and not for another.
         """
         for code in self.subjects:
-            entries = view.facts.entries(code)
-            for entry in entries[1:]:  # the first is the principal entry, which decides
+            # The first entry is the principal one, which decides.
+            for entry in view.facts.entries(code)[1:]:
                 yield f"{entry} instead", Finding.of(self.check(view, entry))
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 from pipeline_src.analysis.estimate import (
     MOST_IMAGES,
@@ -17,6 +16,7 @@ from pipeline_src.analysis.estimate import (
     or_none,
 )
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits
+from pipeline_src.files import Content
 from pipeline_src.metrics.metric import Quantity
 
 # What a comparison says about a claim (`Evidence.says`).
@@ -40,7 +40,6 @@ UNDECIDABLE = (
     f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of "
     "this size."
 )
-Content = Mapping[str, Any]  # of claims.json, or a part of it
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ class Evidence:
             return UNDECIDABLE
         return f"An effect of this size and spread would be decided by {' or by '.join(samples)}."
 
-    def as_json(self, level: float = LEVEL) -> dict[str, Any]:
+    def as_json(self, level: float = LEVEL) -> Content:
         """Return the comparison in the form of claims.json: numbers in full precision, null where
         undefined, and the printed texts.
 
@@ -253,7 +252,7 @@ class Evidence:
         return content
 
 
-def _estimate_json(effect: Estimate) -> dict[str, Any]:
+def _estimate_json(effect: Estimate) -> Content:
     """Return an estimate for JSON, with null where a value is undefined.
 
     `low` and `high` are over images and seeds, `image_low` and `image_high` over images only;
@@ -377,7 +376,7 @@ class Finding:
             sentences.append(closest.needed(self.level))
         return " ".join(filter(None, sentences + missing))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Content:
         """Return the finding in the form of claims.json: verdict, reason and all comparisons."""
         return {
             "verdict": self.verdict,

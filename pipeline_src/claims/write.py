@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.analysis.estimate import DECISIVE_SEEDS
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary, Run
@@ -16,8 +15,8 @@ from pipeline_src.claims import other_tasks
 from pipeline_src.claims.alphas import read_alphas
 from pipeline_src.claims.checks import View
 from pipeline_src.claims.registry import CLAIMS, Claim
-from pipeline_src.claims.verdict import NOT_RUN, Content, Finding
-from pipeline_src.files import write_json, write_text
+from pipeline_src.claims.verdict import NOT_RUN, Finding
+from pipeline_src.files import Content, write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown, markdown_text
 
 # Explanation of the verdicts, a paragraph each.
@@ -70,7 +69,7 @@ def write_overview_claims(
     write_files(other_tasks.judged(experiments, tasks), folder)
 
 
-def judged(view: View) -> dict[str, Any]:
+def judged(view: View) -> Content:
     """Return the verdicts on the experiment's claims in the form of claims.json.
 
     `claims` has verdict, reason, evidence and secondary verdicts by claim and protocol; the
@@ -99,7 +98,7 @@ def judged(view: View) -> dict[str, Any]:
     }
 
 
-def _finding(claim: Claim, view: View) -> dict[str, Any]:
+def _finding(claim: Claim, view: View) -> Content:
     """Return the finding on a claim in one protocol, with the findings for secondary entries.
 
     An experiment may configure a method more than once. One of these entries decides the claim

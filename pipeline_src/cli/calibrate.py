@@ -122,8 +122,10 @@ def summary_text(result: Content, out: Path) -> str:
     table = aligned(rows)
     lines += [f"  {line}" for line in table]
     lines += remarks(result, table, LEGENDS)
-    lines.append(f"{result['applied_images']} calibrated maps: {out / 'maps'}")
-    lines.append(f"the calibrator, for predict: {out / 'calibrator.json'}")
+    lines += [
+        f"{result['applied_images']} calibrated maps: {out / 'maps'}",
+        f"the calibrator, for predict: {out / 'calibrator.json'}",
+    ]
     return "\n  ".join(lines)
 
 

@@ -204,8 +204,10 @@ def models_text(result: Content, out: Path) -> str:
         lines.append(f"  {_sentence(METRICS[name], score)}")
     lines.append(INTERVALS)
     lines += [f"warning: {text}" for text in result["warnings"]]
-    lines.append(f"diagram: {out / 'reliability.svg'}")
-    lines.append(f"all numbers, also min-max normalized: {out / 'comparison.json'}")
+    lines += [
+        f"diagram: {out / 'reliability.svg'}",
+        f"all numbers, also min-max normalized: {out / 'comparison.json'}",
+    ]
     return "\n".join(lines)
 
 

@@ -164,8 +164,7 @@ def judge(
     )
     # The command that calibrates these maps, which is printed as the next step.
     # Without objects a calibrator needs other maps, with masks.
-    fitted_maps = str(pred if mask else "MAPS")
-    command = ["dense-calibration", "calibrate", "--pred", fitted_maps]
+    command = ["dense-calibration", "calibrate", "--pred", str(pred if mask else "MAPS")]
     command += ["--mask", str(mask or "MASKS"), "--apply", str(pred)]
     command += ["--out", f"{out}-calibrated", "--bins", str(bins)]
     if ignore is not None:
@@ -204,10 +203,13 @@ def summary_text(result: Content, out: Path, command: str) -> str:
     lines += remarks(result, table, LEGENDS)
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
-    lines.append(f"all numbers: {out / 'metrics.json'}")
-    lines.append(f"images, the worst first: {out / 'images.csv'}")
-    lines.append(READING)
-    lines.append(NEXT[result["miscalibration"].get("raw", "not tested")].format(command=command))
+    verdict = result["miscalibration"].get("raw", "not tested")
+    lines += [
+        f"all numbers: {out / 'metrics.json'}",
+        f"images, the worst first: {out / 'images.csv'}",
+        READING,
+        NEXT[verdict].format(command=command),
+    ]
     return "\n  ".join(lines)
 
 

@@ -50,6 +50,8 @@ def rebuild(
     start_log(log)
     names = [experiment] if experiment else published.names()
     if not names:
-        text = "%s holds no experiment; `dense-calibration publish` writes a finished one there"
-        logger.info(text, published.FOLDER)
+        logger.info(
+            "%s holds no experiment; `dense-calibration publish` writes a finished one there",
+            published.FOLDER,
+        )
     step.rebuild_all(names, cores or os.cpu_count() or 1, write, report)

@@ -103,8 +103,11 @@ def _own_page(graph: ExperimentGraph) -> Path:
         metrics = graph.job("tables").folder / METRICS_FILE
         _print_summary(graph.facts, metrics, graph.job("claims").folder / CLAIMS_FILE)
     else:
-        text = "%s was made from other parameters, data or code than today's. Now: %s"
-        logger.warning(text, page, graph.command)
+        logger.warning(
+            "%s was made from other parameters, data or code than today's. Now: %s",
+            page,
+            graph.command,
+        )
     return page
 
 

@@ -159,7 +159,11 @@ class Accumulator:
             float_pass.flush()
         counts = {}
         for name, histogram in self._histograms.items():
-            counts[name] = Counts(histogram, self._image_table(name))
+            images = ImageTable.empty()
+            if self._ids:
+                table = np.stack(self._rows[name])
+                images = image_table(list(self._ids), table, np.stack(self._levels[name]))
+            counts[name] = Counts(histogram, images)
         self._returned = True  # the histograms now belong to the counts (`_copy_returned`)
         if self.classes is None:
             return counts
@@ -177,14 +181,6 @@ class Accumulator:
             self._histograms = copy.deepcopy(self._histograms)
             self._passes = {}  # `counts` emptied their buffers; new passes add to the copies
             self._returned = False
-
-    def _image_table(self, name: str) -> ImageTable:
-        """Return the rows of all images so far in the histogram `name`, in the order of ids."""
-        if not self._ids:
-            return ImageTable.empty()
-        return image_table(
-            list(self._ids), np.stack(self._rows[name]), np.stack(self._levels[name])
-        )
 
     def _append_row(self, name: str, row: Mapping[str, int], levels: np.ndarray) -> None:
         """Add an image's row to those of the histogram `name`.
@@ -222,7 +218,12 @@ class Accumulator:
         (v - low) / (high - low), from the least and the largest value of the map.
         """
         v, labels = sample.pixels
-        value, label, number = value_histogram(v, labels)
+        # The (value, label) pairs that occur, ascending, and the number of pixels of each.
+        pixels = kernels.pixels_by_value(v, labels)
+        pairs = np.flatnonzero(pixels)  # 2 * value + label
+        value = pairs >> 1
+        label = pairs & 1
+        number = pixels.reshape(-1)[pairs]
         low = int(value[0]) if v.size else 0
         high = int(value[-1]) if v.size else 0
         top = int(np.iinfo(v.dtype).max)
@@ -261,9 +262,10 @@ class Accumulator:
         if "top" not in self._passes:
             top = self._histograms["top"]
             self._passes["top"] = FloatPass(top, scores=True, images=self.images)
+        float_pass = self._passes["top"]
         if not self.images:
             confidence, correct = sample.top_label()
-            self._passes["top"].add(confidence, correct)
+            float_pass.add(confidence, correct)
             return
         p, labels = sample.pixels
         sums: dict[str, Counter[str]] = {name: Counter() for name in self._histograms}
@@ -272,7 +274,10 @@ class Accumulator:
             slab = slice(start, start + SLAB)
             scores = self._class_scores(p[:, slab], labels[slab], sample.no_class)
             for name, f, hits, sums_of_slab in scores:
-                levels[name] += self._add_scores(name, f, hits)
+                float_pass.histogram = self._histograms[name]  # to which `flush` moves the pixels
+                _, of_slab = float_pass.add(f, hits.astype(np.uint8), summed=False)
+                float_pass.flush()
+                levels[name] += of_slab
                 sums[name].update(sums_of_slab)
         height, width = sample.target.shape[-2:]
         for name, counted in sums.items():
@@ -307,11 +312,12 @@ class Accumulator:
         predicted = p.argmax(axis=0)
         confidence = p.max(axis=0)
         hits = (predicted == y) & has_class
-        sums = _class_sums(p, y, has_class)
-        sums["pixels"] = y.size
-        sums["correct"] = int(hits.sum())
-        sums["confidence"] = _summed(confidence.astype(np.float64))
-        yield "top", confidence, hits, sums
+        sums = {
+            "pixels": y.size,
+            "correct": int(hits.sum()),
+            "confidence": _summed(confidence.astype(np.float64)),
+        }
+        yield "top", confidence, hits, sums | _class_sums(p, y, has_class)
         for k, f in enumerate(p):
             labelled = (y == k) & has_class
             chosen = predicted == k
@@ -322,16 +328,6 @@ class Accumulator:
             yield f"class{k}", f, labelled, areas
         cells = (y * len(p) + predicted)[has_class]  # indexes into the flat confusion matrix
         self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
-
-    def _add_scores(self, name: str, f: np.ndarray, hits: np.ndarray) -> np.ndarray:
-        """Count scores f (n,) and hits (n,) bool in the histogram `name`, of the top label or of a
-        class, and return their numbers by 8-bit level and hit, (256, 2).
-        """
-        float_pass = self._passes["top"]
-        float_pass.histogram = self._histograms[name]  # to which `flush` moves the pixels
-        _, levels = float_pass.add(np.ascontiguousarray(f), hits.astype(np.uint8), summed=False)
-        float_pass.flush()
-        return levels
 
 
 def _object_row(
@@ -344,8 +340,11 @@ def _object_row(
         measures: S-measure and the like in [0, 1]; a NaN leaves its column unmeasured.
         constant: whether the map has one value only.
     """
-    row = {"height": sample.target.shape[-2], "width": sample.target.shape[-1]}
-    row["constant"] = int(constant and sums["pixels"] > 0)
+    row = {
+        "height": sample.target.shape[-2],
+        "width": sample.target.shape[-1],
+        "constant": int(constant and sums["pixels"] > 0),
+    }
     for name, value in measures.items():
         if not math.isnan(value):
             row[name] = round(value * UNIT)
@@ -524,19 +523,6 @@ def _by_column(pixels: int, sums: Sequence[int]) -> Sums:
     return {"pixels": pixels} | dict(zip(("correct", "confidence", *SCORE_SUMS), sums, strict=True))
 
 
-def value_histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the (value, label) pairs of an integer map as (m,) int64 values, labels and numbers of
-    pixels, ascending.
-
-    Args:
-        v: (n,) uint8 or uint16.
-        y: (n,) uint8 in {0, 1}.
-    """
-    pixels = kernels.pixels_by_value(v, y)
-    cells = np.flatnonzero(pixels)  # 2 * value + label
-    return cells >> 1, cells & 1, pixels.reshape(-1)[cells]
-
-
 def add_fractions(
     histogram: Histogram,
     value: np.ndarray,
@@ -544,15 +530,14 @@ def add_fractions(
     number: np.ndarray,
     *,
     denominator: int,
-    clamp: float = CLAMP,
+    clamp: float,
 ) -> tuple[Sums, np.ndarray]:
     """Count the values of an integer map: `number` pixels have the fraction value / denominator and
     the label.
 
     Args:
         histogram: whose arrays are added to.
-        value, label, number: (n,) int64, as of `value_histogram`; 0 <= value <= denominator, label
-            in {0, 1}.
+        value, label, number: (n,) int64, ascending; 0 <= value <= denominator, label in {0, 1}.
         clamp: the least probability whose logarithm is taken.
 
     Returns:

@@ -41,4 +41,4 @@ def e_curve(levels: np.ndarray) -> np.ndarray:
     )
     both = sum(number * (1 + 2 * a * b / (a**2 + b**2 + EPS)) ** 2 / 4 for number, a, b in cells)
     score = np.where(objects == 0, n - predicted, np.where(background == 0, predicted, both))
-    return np.asarray(score / np.maximum(n - 1, 1))
+    return score / np.maximum(n - 1, 1)

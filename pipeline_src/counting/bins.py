@@ -48,8 +48,7 @@ class Bins:
     @property
     def pixels(self) -> np.ndarray:
         """(...) pixels in all bins."""
-        total: np.ndarray = self.count.sum(axis=-1)
-        return total
+        return self.count.sum(axis=-1)
 
     @property
     def divisor(self) -> np.ndarray:
@@ -81,17 +80,12 @@ def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
     """
     if histogram.top:  # counted as an object: "is the top class right", with its probability
         return positive(histogram, bins)
-    levels = histogram.levels
-    doubt = np.arange(len(histogram.count))
-    sums = np.zeros((4, levels), np.int64)  # as `_add_pixels` describes them
-    predicted_and_right = histogram.count[:, 0, 0] + histogram.count[:, 1, 1]
-    _add_pixels(
+    sums = np.zeros((4, histogram.levels), np.int64)  # as `_add_pixels` describes them
+    _add_by_confidence(
         sums,
-        levels - 1 - doubt,
         count=histogram.count.sum(axis=(1, 2)),
-        hits=predicted_and_right,
-        start=levels - doubt,
-        position=-histogram.position.sum(axis=(1, 2)),
+        hits=histogram.count[:, 0, 0] + histogram.count[:, 1, 1],
+        position=histogram.position.sum(axis=(1, 2)),
     )
     return _joined(sums, bins)
 
@@ -106,25 +100,36 @@ def positive(histogram: Histogram, bins: int | None = None) -> Bins:
         UserError: the bins cannot be formed.
     """
     sums = np.zeros((4, histogram.levels), np.int64)
-    _add_foreground(sums, histogram)
+    foreground = histogram.count[:, 1]  # predicted as such: the score f is the confidence
+    _add_by_confidence(
+        sums,
+        count=foreground.sum(axis=1),
+        hits=foreground[:, 1],
+        position=histogram.position[:, 1].sum(axis=1),
+    )
     _add_background(sums, histogram)
     return _joined(sums, bins)
 
 
-def _add_foreground(sums: np.ndarray, histogram: Histogram) -> None:
-    """Add the pixels that are predicted as foreground, whose score f is 1 - doubt, to `sums`
-    (`_add_pixels`). Level j of doubt is cell levels - 1 - j.
+def _add_by_confidence(
+    sums: np.ndarray, *, count: np.ndarray, hits: np.ndarray, position: np.ndarray
+) -> None:
+    """Add pixels by level of doubt to `sums` (`_add_pixels`); their score is 1 - doubt.
+
+    Level j of doubt is cell levels - 1 - j.
+
+    Args:
+        count, hits, position: (levels / 2 + 1,) pixels, hits among them, and summed positions.
     """
-    levels = histogram.levels
-    doubt = np.arange(len(histogram.count))
-    foreground = histogram.count[:, 1]
+    levels = sums.shape[1]
+    doubt = np.arange(len(count))
     _add_pixels(
         sums,
         levels - 1 - doubt,
-        count=foreground.sum(axis=1),
-        hits=foreground[:, 1],
+        count=count,
+        hits=hits,
         start=levels - doubt,
-        position=-histogram.position[:, 1].sum(axis=1),
+        position=-position,
     )
 
 

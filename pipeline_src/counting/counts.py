@@ -156,8 +156,7 @@ class ImageTable:
 
     def pooled(self) -> np.ndarray:
         """Return the levels of all images together, (256, 2) int64."""
-        total: np.ndarray = self.levels.sum(axis=0, dtype=np.int64)
-        return total
+        return self.levels.sum(axis=0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +197,6 @@ def image_table(ids: Sequence[str], table: np.ndarray, levels: np.ndarray) -> Im
     order = sorted(range(len(ids)), key=ids.__getitem__)
     ordered = [ids[k] for k in order]
     check_repeated(a for a, b in pairwise(ordered) if a == b)
-    if ordered == list(ids):
-        return ImageTable(ordered, table, levels)
     return ImageTable(ordered, table[order], levels[order])
 
 

@@ -44,16 +44,6 @@ def read_type(element: Any) -> Any:
     return types.Array(element, 1, "C", readonly=True)
 
 
-def written_type(element: Any, axes: int = 1) -> Any:
-    """Return the numba type of a contiguous array that a kernel writes to.
-
-    Args:
-        element: the numba type of its elements.
-        axes: their number.
-    """
-    return types.Array(element, axes, "C")
-
-
 def compiled(*signatures: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that compiles a function at once for these types of arguments, without
     Python's lock (nogil).
@@ -121,12 +111,13 @@ WORDS = read_type(types.uint16)
 SINGLES = read_type(types.float32)
 DOUBLES = read_type(FLOAT)
 INTS = read_type(INT)
-ROWS = written_type(INT)
-TABLE = written_type(INT, 2)
-CUBE = written_type(INT, 3)
-SMALL = written_type(types.int32)
-ERRORS = written_type(FLOAT)
-LOGS = written_type(FLOAT, 2)
+# Contiguous arrays of one, two or three axes, to which a kernel writes.
+ROWS = INT[::1]
+TABLE = INT[:, ::1]
+CUBE = INT[:, :, ::1]
+SMALL = types.int32[::1]
+ERRORS = FLOAT[::1]
+LOGS = FLOAT[:, ::1]
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
@@ -361,5 +352,4 @@ def pixels_by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
     copies = COPIES if v.dtype == np.uint8 else 1
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, copies), np.int64)
     count_values(v, y, pixels)
-    summed: np.ndarray = pixels.sum(axis=2)
-    return summed
+    return pixels.sum(axis=2)

@@ -21,8 +21,7 @@ def foreground(values: np.ndarray, *, ones_are_objects: bool = True) -> np.ndarr
     threshold = 127
     if ones_are_objects and values.max() == 1:
         threshold = 0
-    above: np.ndarray = values > threshold
-    return above
+    return values > threshold
 
 
 def object_unclear(values: Iterable[int]) -> bool:

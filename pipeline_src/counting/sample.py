@@ -235,8 +235,6 @@ def _checked_classes(sample: Sample) -> Sample:
     only if this fails, since ignored pixels may hold anything.
     """
     values = sample.probability
-    if not sample.target.size:
-        return sample
     low, high, deviation = _class_limits(values)
     if not _within_slack(low, high, deviation):
         counted, _ = sample.pixels
@@ -292,7 +290,7 @@ def _class_limits(values: Any) -> tuple[float, float, float]:
     """Return the smallest and largest number of an array or tensor (K, ...), and by how much its
     sums over K differ from 1 at most.
     """
-    if not values.shape[-1]:  # no pixel, of which numpy has no minimum
+    if 0 in values.shape:  # no pixel, of which numpy has no minimum
         return 0.0, 0.0, 0.0
     # float16 adds up wrongly: tensors are summed in float32, arrays in float64.
     sums = values.float().sum(0) if hasattr(values, "float") else values.sum(0, dtype=np.float64)

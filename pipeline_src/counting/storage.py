@@ -52,8 +52,8 @@ def save(counts: Mapping[str, Counts], path: Path | str, provenance: Mapping[str
     Args:
         provenance: anything that JSON can hold, such as model, dataset and versions.
     """
-    arrays = {"header": json_array(FORMAT | {"provenance": provenance})} | counts_arrays(counts)
-    content: dict[str, Any] = arrays
+    header = json_array(FORMAT | {"provenance": provenance})
+    content: dict[str, Any] = {"header": header} | counts_arrays(counts)
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **content)
 

@@ -164,11 +164,7 @@ def weighted_f(f: np.ndarray, y: np.ndarray) -> float:
         return float("nan")
     distance, nearest = ndimage.distance_transform_edt(~y, return_indices=True)
     error = np.abs(f - y)
-    window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
-    window /= window.sum()
-    nearby = error[tuple(nearest)]
-    for axis in (0, 1):
-        nearby = ndimage.correlate1d(nearby, window, axis, mode="constant")
+    nearby = ndimage.gaussian_filter(error[tuple(nearest)], SIGMA, mode="constant", radius=RADIUS)
     missed = np.minimum(error, nearby)[y]  # errors in the foreground
     false = error[~y] @ (2 - np.exp2(-distance[~y] / HALF_WAY))
     true = len(missed) - missed.sum()

@@ -72,8 +72,12 @@ def build(
     pixels = sum(row.height * row.width for row in rows)
     # Bytes: RGB and mask at `size`, labels at the original size, an int32 per grey pixel.
     space = len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows)
-    smaller = "free some space, or choose a smaller image_size"
-    check_space(out.parent, space, f"the data store {out.name}", smaller)
+    check_space(
+        out.parent,
+        space,
+        f"the data store {out.name}",
+        fix="free some space, or choose a smaller image_size",
+    )
     log.info("%s: storing %s samples at %d px", split, f"{len(rows):,}", size)
     advice = "prepare the dataset again"
     if located.root is None:  # the files are those of an archive or a generator

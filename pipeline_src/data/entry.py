@@ -325,8 +325,9 @@ def _check_splits(splits: Mapping[str, Split]) -> None:
     for name, split in splits.items():
         for parent in split.parents:
             if parent not in names:
-                near = hint(parent, names)
-                raise ValueError(f"split {name}: split {parent!r} does not exist{near}")
+                raise ValueError(
+                    f"split {name}: split {parent!r} does not exist{hint(parent, names)}"
+                )
     try:
         TopologicalSorter({name: split.parents for name, split in splits.items()}).prepare()
     except CycleError as error:

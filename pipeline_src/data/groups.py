@@ -66,27 +66,25 @@ def names(stems: Sequence[str], groups: str, file: Path | None = None) -> list[G
     return [by_stem.get(stem, (stem,)) for stem in stems]
 
 
-def numbers_of_stems(stems: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
+def numbered(names: Sequence[GroupName]) -> np.ndarray:
     """Return the number of the group of each image, (N,) int64 from 0 in the order of occurrence.
 
     Args:
-        stems: stems of the N images.
-        groups: a regular expression or the name of a csv file, whose path is `file`.
+        names: the name of the group of each image.
     """
     numbers: dict[GroupName, int] = {}
     # A group that occurs for the first time gets the next number.
-    found = [numbers.setdefault(name, len(numbers)) for name in names(stems, groups, file)]
-    return np.array(found, np.int64)
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
 
 
 def numbers_of_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return the group of each image, (N,) int64, as `numbers_of_stems`, but by sample ids.
+    """Return the number of the group of each image, (N,) int64, by sample ids.
 
     Args:
         ids: sample ids of the N images, "<set>/<stem>".
         groups: a regular expression or the name of a csv file, whose path is `file`.
     """
-    return numbers_of_stems([name.rpartition("/")[2] for name in ids], groups, file)
+    return numbered(names([name.rpartition("/")[2] for name in ids], groups, file))
 
 
 def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
@@ -104,9 +102,10 @@ def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
         # Equal stems of images without a group mean nothing.
         shared = sorted(name for name in common if isinstance(name, str))
         if shared and {first, second} & {"train", "val"}:
-            count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
-            named = f"{count} of images that are not independent: {few(shared, 5)}"
-            lines.append(f"{first} and {second} share {named}")
+            lines.append(
+                f"{first} and {second} share {len(shared):,} group{'s' * (len(shared) > 1)} of "
+                f"images that are not independent: {few(shared, 5)}"
+            )
     return lines
 
 

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from PIL import ExifTags, Image
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pipeline_src.data.entry import MAX_PIXELS
+from pipeline_src.labels import stored_ids
 
 # OpenCV belongs to the extra `pipeline`: saved maps need only Pillow.
 with contextlib.suppress(ModuleNotFoundError):
@@ -73,7 +75,7 @@ def is_turned(data: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def open_image(data: bytes) -> Iterator[Image.Image]:
+def open_image(data: bytes) -> Iterator[ImageFile]:
     """Yield an image file opened by Pillow; unlike OpenCV it keeps the indices of a palette.
 
     Raises:
@@ -105,8 +107,10 @@ def check_pixels(data: bytes, limit: int = MAX_PIXELS) -> None:
     with contextlib.suppress(UnreadableImageError), open_image(data) as image:
         pixels = image.width * image.height
     if pixels > limit:
-        problem = f"has {pixels:,} pixels, more than {limit:,}"
-        raise UnreadableImageError(problem, "shrink it, or raise `max_pixels` of the dataset")
+        raise UnreadableImageError(
+            f"has {pixels:,} pixels, more than {limit:,}",
+            "shrink it, or raise `max_pixels` of the dataset",
+        )
 
 
 def decode_image(data: bytes) -> np.ndarray:
@@ -137,8 +141,8 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
                 "save it as PNG, not from the JPEG, or leave out `foreground` if its values are "
                 "0 and 255",
             )
-        palette = palette_indices(data)
-        values = _grey(data) if palette is None else palette
+        with open_image(data) as image:
+            values = stored_ids(image) if image.mode in ("1", "L", "P") else _grey(data)
         # Only one value is the object, so such a mask has no soft edges.
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
     values = _grey(data)
@@ -166,12 +170,11 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
             "mask is a JPEG file, which does not keep class ids", "save it as PNG"
         )
     with open_image(data) as image:
-        mode = image.mode
-        labels = np.array(image)
-    if mode not in ("L", "P"):
-        raise UnreadableImageError(
-            f"mask of classes has the mode {mode}", "save 8 bits, the class id as value"
-        )
+        if image.mode not in ("L", "P"):
+            raise UnreadableImageError(
+                f"mask of classes has the mode {image.mode}", "save 8 bits, the class id as value"
+            )
+        labels = stored_ids(image)
     values = np.unique(labels)
     invalid = values[(values >= classes) & (values != void)]
     if invalid.size:
@@ -182,18 +185,6 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
         )
     labels[labels == void] = ignored
     return labels
-
-
-def palette_indices(data: bytes) -> np.ndarray | None:
-    """Return the palette indices of an image file, uint8 (H, W), or None without a palette.
-
-    The indices of a mask are its labels; OpenCV would replace them by colors.
-
-    Raises:
-        UnreadableImageError: not an image, or cut off.
-    """
-    with open_image(data) as image:
-        return np.array(image) if image.mode == "P" else None
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:
@@ -222,12 +213,12 @@ def _grey(data: bytes) -> np.ndarray:
         return mask
     if np.ptp(mask[..., :3].astype(np.int16), axis=2).max() > GREY_SPREAD:
         fix = "save it with one channel, 0 and 255 for the object"
-        palette = palette_indices(data)
-        if palette is not None:
-            fix = (
-                f"it has a palette: add `foreground: {palette.max()}`, or the index of the "
-                "object, to the dataset"
-            )
+        with open_image(data) as image:
+            if image.mode == "P":  # OpenCV has replaced its indices by colors
+                fix = (
+                    f"it has a palette: add `foreground: {np.array(image).max()}`, or the index of "
+                    "the object, to the dataset"
+                )
         raise UnreadableImageError("mask is colored", fix)
     if mask.shape[2] == 4 and mask[..., 3].min() < 255:
         raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")

@@ -138,8 +138,10 @@ def select(split: Split, folder: Path) -> list[Row]:
     if name != ALL:
         rows = [row for row in rows if name in row.splits]
         rows.sort(key=lambda row: row.splits[name])
-    summary = folder / "summary.json"
-    advice = f"see notes and splits in {summary} (a missing name list leaves its split empty)"
+    advice = (
+        f"see notes and splits in {folder / 'summary.json'} (a missing name list leaves its split "
+        "empty)"
+    )
     check_size(split, len(rows), advice)
     return [rows[position] for position in positions(split, len(rows))]
 
@@ -202,8 +204,9 @@ def check_disjoint(
         ids = {row.id for row in splits[first]}
         shared = [row.id for row in splits[second] if row.id in ids]
         if shared:
-            count = f"{len(shared):,} samples, the first is {shared[0]}"
-            overlaps.append(f"{first} and {second} share {count}")
+            overlaps.append(
+                f"{first} and {second} share {len(shared):,} samples, the first is {shared[0]}"
+            )
         pairs = []
         for row in splits[second]:
             twins = ids_by_digest.get(row.sha256_image, [])

@@ -71,11 +71,14 @@ class ObjectMasks:
         """
         if not rows or any(row.foreground or not row.mask for row in rows):
             return []
-        fix = (
-            "write `foreground:` with the value of the object, or `ood: true` for images without "
-            "one"
-        )
-        return [Problem(" or ".join(self.layout.masks), "no mask has an object", fix)]
+        return [
+            Problem(
+                " or ".join(self.layout.masks),
+                "no mask has an object",
+                "write `foreground:` with the value of the object, or `ood: true` for images "
+                "without one",
+            )
+        ]
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
         """Return texts about the masks of a dataset: inverted masks, grey pixels and empty masks.

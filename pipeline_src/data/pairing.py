@@ -7,7 +7,6 @@ split.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
@@ -202,19 +201,22 @@ def _ends(path: PurePosixPath, folder: PurePath) -> bool:
 
     Whole names of folders are compared.
     """
-    pattern = re.escape(composed(str(folder))).replace(r"\*", "[^/]*")
-    return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
+    # `match` gives [ a meaning, which is a part of names here.
+    pattern = composed(str(folder)).replace("[", "[[]")
+    return PurePosixPath(composed(str(path))).match(pattern)
 
 
 def _stem(name: str, pattern: str) -> str:
     """Return the stem of an image file: what the * of `pattern` stands for in its name.
 
     Without a pattern it is the name without suffix. It is empty for files that are no images, and
-    for files that the pattern, such as `*_mask.png`, excludes.
+    for files that the pattern, such as `*_mask.png`, excludes. Cameras write .JPG: in the end of
+    a name case does not matter.
     """
     start, _, end = pattern.partition("*")
     suffix = PurePath(name).suffix
     end = end or suffix  # without a pattern, and for '*' and 'a*', only the suffix is cut off
-    if suffix.lower() in IMAGE_SUFFIXES and name.startswith(start) and name.endswith(end):
+    matches = name.lower().endswith(end.lower())
+    if suffix.lower() in IMAGE_SUFFIXES and name.startswith(start) and matches:
         return name[len(start) : -len(end)]
     return ""

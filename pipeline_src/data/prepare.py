@@ -69,8 +69,13 @@ def prepare(
 
     # Pair images with masks, and verify each pair.
     pairs, problems = pair_files(entry, located.layout, root)
-    text = "%s: source %s (%s), verifying %s images"
-    log.info(text, entry.name, located.key, source.label, f"{len(pairs):,}")
+    log.info(
+        "%s: source %s (%s), verifying %s images",
+        entry.name,
+        located.key,
+        source.label,
+        f"{len(pairs):,}",
+    )
     masks = create_masks(entry, located.layout)
     verifier = _Verifier(root, masks, entry.max_pixels, digests)
     rows = [row for row in pairs if verifier.verify(row)]
@@ -83,8 +88,9 @@ def prepare(
         if entry.ood and len(rows) < source.count:  # some textures are enough
             notes.append(text)
         else:
-            fix = "download it again, or correct `count` of the source"
-            problems.append(Problem(source.label, text, fix))
+            problems.append(
+                Problem(source.label, text, "download it again, or correct `count` of the source")
+            )
 
     # Find the samples of each split; then all problems are known.
     splits = entry.splits_of(source)
@@ -129,8 +135,9 @@ def prepare(
     }
     manifest.write_rows(out, rows)
     write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
-    text = "%s: %s samples, %d problems (problems.csv)"
-    log.info(text, entry.name, f"{len(rows):,}", len(problems))
+    log.info(
+        "%s: %s samples, %d problems (problems.csv)", entry.name, f"{len(rows):,}", len(problems)
+    )
     for note in notes:
         log.info("%s: %s", entry.name, note)
     return summary
@@ -259,7 +266,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
     gray = small.mean(axis=2, dtype=np.float32).ravel()
     gray -= gray.mean()
-    return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
+    return gray / max(float(np.linalg.norm(gray)), 1e-6)
 
 
 def near_copies(

@@ -330,12 +330,17 @@ def identify(
     try:
         return Identity(_parameters(locate(entry, data_root, unpacked), data_root))
     except MissingSourceError as missing:
-        recorded = _recorded(prepared) if prepared else {}
+        recorded: dict[str, Any] = {}
+        with suppress(OSError, ValueError, LookupError, TypeError):  # a damaged one counts as none
+            if prepared:
+                summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
+                recorded = dict(summary["identity"])  # as `recorded_identity` returned it
         if recorded.get("entry") != _entry_digest(entry):
             raise
         problem = str(missing).splitlines()[0]  # without what is expected and the advice
-        reason = f"{problem} in {data_root}, so it can't be checked here"
-        return Identity(recorded["parameters"], reason)
+        return Identity(
+            recorded["parameters"], f"{problem} in {data_root}, so it can't be checked here"
+        )
 
 
 def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
@@ -386,21 +391,6 @@ def _entry_digest(entry: Entry) -> str:
         sources[key] = source.model_dump(mode="json", exclude=PROSE)
     keys = {"ood", "images", "masks", "foreground", "splits"}
     return hash_of(sources=sources, **entry.model_dump(mode="json", include=keys))
-
-
-def _recorded(prepared: Path) -> dict[str, Any]:
-    """Return the identity that the summary of a prepared dataset has recorded; empty without one.
-
-    It is `entry`, a digest of the dataset's entry, and `parameters`, all that determines the
-    samples. A damaged summary counts as none.
-
-    Args:
-        prepared: the folder that `prepare` wrote.
-    """
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
-        return dict(summary["identity"])
-    return {}
 
 
 def downloadable(entry: Entry) -> Source | None:

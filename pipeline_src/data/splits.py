@@ -125,9 +125,9 @@ class _Assignment:
                 drawn.update(unit)
         # Identical images change the size by too few images for a note.
         if self.entry.draws_groups and len(drawn) != size:
-            asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
             self.notes.append(
-                f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole"
+                f"split {name} has {len(drawn):,} images ({split.fraction:g} of {len(stems):,} "
+                f"images are {size:,}): groups are drawn whole"
             )
         return [stem for stem in stems if stem in drawn]
 
@@ -169,8 +169,9 @@ class _Assignment:
                     problem = f"{stem} of split {name} has no usable sample"
                     self.problems.append(Problem(files, problem, fix))
         elif len(present) < len(names):
-            count = f"{len(present):,} of the {len(names):,} names"
-            self.notes.append(f"{count} of {files} are available")
+            self.notes.append(
+                f"{len(present):,} of the {len(names):,} names of {files} are available"
+            )
         return present
 
     def _report_absent(self, name: str, file: str) -> None:
@@ -179,14 +180,18 @@ class _Assignment:
         Not everyone has all name lists of built-in datasets.
         """
         if self.entry.built_in:
-            reason = f"the folder of downloads lacks its name list {file}"
-            self.notes.append(f"split {name} is empty: {reason}")
-        else:
-            problem = f"the name list of split {name} is missing"
-            fix = (
-                "put it into the dataset's folder or the folder of downloads, or correct `splits:`"
+            self.notes.append(
+                f"split {name} is empty: the folder of downloads lacks its name list {file}"
             )
-            self.problems.append(Problem(file, problem, fix))
+        else:
+            self.problems.append(
+                Problem(
+                    file,
+                    f"the name list of split {name} is missing",
+                    "put it into the dataset's folder or the folder of downloads, or correct "
+                    "`splits:`",
+                )
+            )
 
 
 def _hash(seed: int, stems: set[str]) -> bytes:

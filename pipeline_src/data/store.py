@@ -67,10 +67,11 @@ class Store:
             self._grey = np.load(self.folder / "grey.npy", mmap_mode="r")
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
                 self.index = [_index_row(cells) for cells in csv.DictReader(file)]
-            number = len(self.index)
-            if number != len(self.images):
-                images = f"images.npy has {len(self.images)} images"
-                raise ValueError(f"index.csv has {number} rows; {images}")
+            if len(self.index) != len(self.images):
+                raise ValueError(
+                    f"index.csv has {len(self.index)} rows; images.npy has {len(self.images)} "
+                    "images"
+                )
         self.ids = [row.id for row in self.index]
         # grey.npy holds the places of all samples one after another; sample i ends at number i.
         self._grey_ends = np.cumsum([row.grey for row in self.index])
@@ -85,12 +86,12 @@ class Store:
     @property
     def classes(self) -> int:
         """The number of classes: 2 for masks of one object, else K for class ids 0..K-1."""
-        return int(self.info.get("classes", 2))
+        return self.info.get("classes", 2)
 
     @property
     def size(self) -> int:
         """Height and width of `images` and `masks`."""
-        return int(self.images.shape[1])
+        return self.images.shape[1]
 
     def image(self, i: int) -> np.ndarray:
         """Return the image of sample `i`, uint8 (size, size, 3)."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,18 +144,17 @@ def predict(
     suffix = "npy" if format == "npy" else "png"
     maps = {name: out / f"{name}.{suffix}" for name in files}
     earlier = _check_out(out, settings_digest, files.values(), maps.values())
-    digests = check_images(files.values())
+    digests = check_images(files)
 
     # Remove the maps of images that have changed, before the record has their new digests. Earlier
     # versions recorded no images.
-    images_now = {name: digests[path] for name, path in files.items()}
     images_before = earlier.get("images", {})
     for name, path in maps.items():
-        if images_now[name] != images_before.get(name):
+        if digests[name] != images_before.get(name):
             path.unlink(missing_ok=True)
 
     # Write the maps that do not exist yet.
-    record = {"model": model.name, "digest": settings_digest, "images": images_now}
+    record = {"model": model.name, "digest": settings_digest, "images": digests}
     write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
     missing = [name for name, path in maps.items() if not path.exists()]
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
@@ -210,7 +209,7 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
         if format == "npy":
             np.save(temporary, probability.astype(np.float32))
         else:
-            dtype: type[np.unsignedinteger[Any]] = np.uint8 if format == "png8" else np.uint16
+            dtype = np.dtype("uint8" if format == "png8" else "uint16")
             levels = np.rint(probability.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)
             temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
 
@@ -245,9 +244,9 @@ def find_images(folder: Path) -> dict[str, Path]:
     return {name: path for name, (path,) in by_name.items()}
 
 
-def check_images(paths: Collection[Path]) -> dict[Path, str]:
-    """Return the SHA-256 of all images after a check that they can be decoded, before the first one
-    is predicted.
+def check_images(files: Mapping[str, Path]) -> dict[str, str]:
+    """Return the SHA-256 of all images by name, after a check that they can be decoded, before the
+    first one is predicted.
 
     A warning tells of images with an EXIF orientation, which is not applied.
 
@@ -257,10 +256,10 @@ def check_images(paths: Collection[Path]) -> dict[Path, str]:
     digests = {}
     problems = []
     turned = []
-    for path in paths:
+    for name, path in files.items():
         try:
             data = read_bytes(path)
-            digests[path] = hashlib.sha256(data).hexdigest()
+            digests[name] = hashlib.sha256(data).hexdigest()
             check_pixels(data)
             if is_turned(data):
                 turned.append(path)
@@ -269,7 +268,7 @@ def check_images(paths: Collection[Path]) -> dict[Path, str]:
             problems.append(f"{path} {error}")
     if problems:
         raise UserError(
-            f"{len(problems)} of {len(paths)} images cannot be used{listed(problems)}",
+            f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
             expected="whole image files, of 8 or 16 bits a channel",
             fix="replace or remove them",
         )

@@ -64,7 +64,7 @@ class FinishedRun:
     @property
     def digest(self) -> str:
         """A digest of 16 hex digits of all files that the run's predictions depend on."""
-        contents = [[job.fingerprint, job.content] for job in self.jobs]
+        contents = [[job.fingerprint, job.content_of()] for job in self.jobs]
         return digest([self.method, self.seed, contents])
 
     def predictor(self) -> Predictor:

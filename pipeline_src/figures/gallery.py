@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Picture, Results
+from pipeline_src.figures.types import Drawn, FigureType, Picture, Results
 from pipeline_src.labels import IGNORED, NO_CLASS
 
 EACH = 2  # number of images of each rank: worst, median, best
@@ -88,9 +88,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
         )
 
 
-def paint(
-    picture: Picture, results: Results, predictions: Sequence[Prediction]
-) -> tuple[Figure, DataFrame]:
+def paint(picture: Picture, results: Results, predictions: Sequence[Prediction]) -> Drawn:
     """Draw the predictions of all methods on the same images; return also the numbers below them.
 
     Args:
@@ -122,9 +120,7 @@ def choose(gaps: np.ndarray) -> dict[int, str]:
     return {image: chosen[image] for image in order if image in chosen}
 
 
-def draw(
-    predictions: Sequence[Prediction], heading: str, lines: Sequence[str]
-) -> tuple[Figure, DataFrame]:
+def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) -> Drawn:
     """Draw a column per image with its layers; return also the numbers below them, a row each:
     rank and id of the image, layer, mean.
     """

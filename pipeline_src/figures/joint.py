@@ -15,6 +15,7 @@ from pipeline_src.figures import style
 from pipeline_src.figures.reliability import percent_ticks
 from pipeline_src.figures.types import (
     DataFrame,
+    Drawn,
     Figure,
     FigureType,
     Folders,
@@ -39,7 +40,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     return FIGURE.by_dataset(facts, facts.tests, title, caption, panels=len(facts.methods))
 
 
-def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
+def paint(picture: Picture, results: Results, folders: Folders) -> Drawn:
     """Draw a panel of each method, with the images of all seeds; return also the number of images
     by method and cell.
     """

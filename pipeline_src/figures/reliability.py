@@ -13,7 +13,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.types import (
     Axes,
-    DataFrame,
+    Drawn,
     Figure,
     FigureType,
     Folders,
@@ -46,7 +46,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     return FIGURE.by_dataset(facts, facts.splits, title, caption, panels=len(facts.methods))
 
 
-def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
+def paint(picture: Picture, results: Results, folders: Folders) -> Drawn:
     """Draw a diagram of each method, all on the same axes; return also the numbers behind it."""
     facts = results.facts
     protocol = picture.protocol

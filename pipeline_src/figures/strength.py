@@ -7,7 +7,7 @@ from itertools import cycle
 
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results
+from pipeline_src.figures.types import Drawn, FigureType, Folders, Picture, Results
 
 MARKERS = "os^Dv<>P"  # of matplotlib, one for each beta; repeated if there are more
 
@@ -22,7 +22,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     return FIGURE.by_dataset(facts, splits, title, caption, panels=1)
 
 
-def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
+def paint(picture: Picture, results: Results, folders: Folders) -> Drawn:
     """Draw the ECE of each entry of the grid against its strength s, a curve per beta; return also
     the numbers behind it.
 

@@ -11,6 +11,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.types import (
     DataFrame,
+    Drawn,
     Figure,
     FigureType,
     Folders,
@@ -92,7 +93,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
             )
 
 
-def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
+def paint(picture: Picture, results: Results, folders: Folders) -> Drawn:
     """Draw one curve of all methods that have it; return also the numbers behind it.
 
     Args:

@@ -28,6 +28,7 @@ else:  # slow to import, and named only in annotations
     Axes = Figure = DataFrame = Results = Histogram = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")  # of the files of a picture; .csv holds its numbers
+Drawn = tuple[Figure, DataFrame]  # a figure, and the numbers behind it
 Folders = Mapping[tuple[str, int], Path]  # (method, seed) -> the folder of the files of a run
 
 
@@ -80,7 +81,7 @@ class FigureType:
     heading: str
     reading: str
     pictures: Callable[[Facts], Iterable[Picture]]
-    paint: Callable[[Picture, Results, Any], tuple[Figure, DataFrame]]
+    paint: Callable[[Picture, Results, Any], Drawn]
 
     def by_dataset(
         self, facts: Facts, splits: Iterable[str], title: str, caption: str, panels: int

@@ -456,7 +456,7 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
     An .npz file keeps the name of its array, a NIfTI file its header.
     """
     suffix = suffix_of(path)
-    # A file object, because numpy appends .npy to the names of other files.
+    # A file object, because numpy appends .npy to other names, also to x.NPY.
     with atomic(path) as temporary, open(temporary, "wb") as file:
         if suffix == ".npy":
             np.save(file, stored)
@@ -465,7 +465,7 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
                 named: dict[str, Any] = {arrays.files[0]: stored}
             np.savez_compressed(file, **named)
         elif suffix in VOLUME_SUFFIXES:
-            file.write(_nifti_bytes(original, stored, compressed=suffix == ".nii.gz"))
+            file.write(_nifti_bytes(original, stored, suffix == ".nii.gz"))
         else:
             Image.fromarray(stored).save(file, Image.registered_extensions()[suffix])
 

@@ -13,6 +13,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.masks import object_unclear
 from pipeline_src.errors import UserError, few
+from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import Form, Pair, SavedMap, read_pairs
 from pipeline_src.metrics.registry import value
 
@@ -151,7 +152,7 @@ class FolderCounts:
 
     def warnings(self) -> list[str]:
         """Return a line for all that was corrected, had no effect, or is likely a mistake."""
-        return list(self._corrections()) + list(self._likely_mistakes())
+        return [*self._corrections(), *self._likely_mistakes()]
 
     def _corrections(self) -> Iterator[str]:
         """Yield a line for maps that were resized, an --ignore without effect, and gray masks."""
@@ -234,9 +235,11 @@ def count_folder(
     """
     counted = FolderCounts(form, whole_maps=whole_maps, weighted_f=weighted_f)
     masks = sha256()
+    # One byte per label, unless a class id (or K, the label of ignored pixels) needs more.
+    label_type = np.min_scalar_type(form.classes or IGNORED)
     for saved in read_pairs(pairs, form):
         counted.add(saved)
-        masks.update(np.ascontiguousarray(saved.target, np.uint8).data)
+        masks.update(np.ascontiguousarray(saved.target, label_type).data)
         del saved  # before the next one is read
     counted.masks_digest = masks.hexdigest()
     counted.check()

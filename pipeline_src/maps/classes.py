@@ -56,14 +56,15 @@ def class_results(
     bands = []
     for k in range(len(raw.classes)):
         measured = measure(class_counts(raw, k), bins, SEED, resamples, ("ece", SQUARED))
-        of_class = {
-            "class": k,
-            "ece": float(measured.points["ece"][0]),
-            "interval": measured.intervals().get("ece"),
-            "accuracy": hits[k] / labelled[k] if labelled[k] else None,
-            "share": labelled[k] / raw.pixels,
-        }
-        classes.append(of_class)
+        classes.append(
+            {
+                "class": k,
+                "ece": float(measured.points["ece"][0]),
+                "interval": measured.intervals().get("ece"),
+                "accuracy": hits[k] / labelled[k] if labelled[k] else None,
+                "share": labelled[k] / raw.pixels,
+            }
+        )
         bands.append(accuracy_band([measured], bins))
     return classes, bands
 

@@ -128,7 +128,7 @@ def _judged(folder: Path) -> Content:
             found=f"no {', '.join(missing)}",
             fix="judge the maps again",
         )
-    return dict(content)
+    return content
 
 
 def _facts(model: Content, raw: Counts) -> set[str]:

@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from pipeline_src.counting.masks import foreground
 from pipeline_src.counting.sample import Sample, checked, numpy_array
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import check_folder, check_regular, composed
-from pipeline_src.labels import IGNORED
+from pipeline_src.labels import IGNORED, stored_ids
 
 # Suffixes of the files that are read, in lower case.
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -177,17 +177,16 @@ def suffix_of(path: Path) -> str:
     return path.suffix.lower()
 
 
-def check_files(problems: Iterable[str]) -> None:
+def check_files(problems: Sequence[str]) -> None:
     """Raise a UserError that names all files that cannot be used, if there are any.
 
     Args:
         problems: a line `name: reason` of each such file.
     """
-    lines = list(problems)
-    if lines:
+    if problems:
         raise UserError(
-            f"{len(lines)} file(s) cannot be used; nothing was written",
-            found=listed(lines),
+            f"{len(problems)} file(s) cannot be used; nothing was written",
+            found=listed(problems),
             expected="readable maps and masks, one mask for every map, of the same name except for "
             "the suffix",
             fix="replace, add or remove them",
@@ -636,8 +635,7 @@ def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
     with loaded:
         if len(loaded.files) != 1:
             raise UserError(f"{path}: {len(loaded.files)} arrays; expected one")
-        array: np.ndarray = loaded[loaded.files[0]]
-        return array
+        return loaded[loaded.files[0]]
 
 
 def _picture(path: Path, palette: Palette) -> np.ndarray:
@@ -652,10 +650,10 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
     with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise UserError(f"{path}: several pictures; expected one in a file")
-        if image.mode == "P" and palette != "colors":
+        if palette == "indices" and image.mode in ("1", "L", "P"):
+            return stored_ids(image)
+        if palette == "either" and image.mode == "P":
             indices = np.array(image)
-        if palette == "indices" and indices is not None:
-            return indices
         # Only where needed, because Pillow copies a picture that has the mode already.
         array = np.asarray(image.convert(MODES[image.mode]) if image.mode in MODES else image)
     if array.ndim == 2:

@@ -17,7 +17,7 @@ from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.counting.storage import save
-from pipeline_src.data.groups import find, names, numbers_of_stems
+from pipeline_src.data.groups import find, names, numbered
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import Content, write_text
@@ -100,16 +100,13 @@ def judge_folder(
     result: Content = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     if classes:
         result["n_classes"] = classes
-    result["bins"] = bins
-    result["clamp"] = counted.clamps
-    result["masks"] = counted.masks_digest
+    result |= {"bins": bins, "clamp": counted.clamps, "masks": counted.masks_digest}
     if units is not None:
         result["groups"] = groups_note(units)
         result["group_numbers"] = units.tolist()  # of each image
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
-        filled = int(np.count_nonzero(raw.images.column("pixels")))
-        result["warnings"] += images_note(filled)
+        result["warnings"] += images_note(int(np.count_nonzero(raw.images.column("pixels"))))
     # By protocol; without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     class_bands: list[np.ndarray | None] = []
@@ -206,9 +203,9 @@ def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
     """
     if not groups:
         return None
-    file = find(groups, None)  # None if `groups` is a pattern
+    group_names = names(stems, groups, find(groups, None))
     unnamed = []
-    for name in names(stems, groups, file):
+    for name in group_names:
         if isinstance(name, tuple):  # (stem,) of an image without a row in the file
             unnamed.append(name[0])
     if unnamed:
@@ -217,7 +214,7 @@ def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
             found=f"no row for{listed(unnamed)}",
             fix="add the rows; an image without relatives gets a group of its own name",
         )
-    return numbers_of_stems(stems, groups, file)
+    return numbered(group_names)
 
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:

@@ -25,7 +25,7 @@ from pipeline_src.analysis.resampling import SEED, draws, image_means, one_threa
 from pipeline_src.counting.counts import Counts
 from pipeline_src.files import Content
 from pipeline_src.maps.classes import class_counts
-from pipeline_src.metrics.metric import FRACTION, Quantity, with_ends
+from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.rng import generator
 from pipeline_src.text_tables import UNDEFINED, aligned
 
@@ -46,7 +46,7 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     """
     units = groups.max(initial=-1) + 1
     order = generator("calibrate", "folds", int(units)).permutation(units)
-    return np.asarray(order % min(FOLDS, units)).take(groups)
+    return (order % min(FOLDS, units))[groups]
 
 
 def controls(
@@ -159,11 +159,12 @@ def controlled(
             f"{units:,} images or groups of them have {label}, and {needed:,} are needed"
         )
         return result
-    result["threshold"] = level / (EIGHT_BIT - 1)
-    result["promised"] = float(guaranteed(total, units)[level])
-    result["spread"] = risk_spread(risks, bound, resamples)
-    result["delivered"] = _delivered(risks, bound, resamples)
-    return result
+    return result | {
+        "threshold": level / (EIGHT_BIT - 1),
+        "promised": float(guaranteed(total, units)[level]),
+        "spread": risk_spread(risks, bound, resamples),
+        "delivered": _delivered(risks, bound, resamples),
+    }
 
 
 def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> Content | None:
@@ -291,8 +292,8 @@ def _class_lines(result: Mapping[str, Content]) -> list[str]:
         cells = [name.removeprefix("class"), UNDEFINED, f"{control['images']:,}"]
         if control["level"] is not None:
             cells[1] = f"{_rounded(control['threshold'], bound):.4f}"
-        for risk, quantity in RISKS.items():
-            cells.append(_empirical_text(control["delivered"], risk, quantity))
+        for risk in RISKS:
+            cells.append(_empirical_text(control["delivered"], risk))
         rows.append(cells)
     return [
         f"{bound} of each class: the mask of its pixels of p or more meets it on average over "
@@ -311,18 +312,17 @@ def _rounded(threshold: float, bound: Bound) -> float:
     return (math.floor(scaled) if bound.risk == "fnr" else math.ceil(scaled)) / 1e4
 
 
-def _empirical_text(delivered: Content | None, risk: str, quantity: Quantity) -> str:
+def _empirical_text(delivered: Content | None, risk: str) -> str:
     """Return an empirical risk as printed text with its confidence limits; a sign for an undefined
     number where it is not known.
 
     Args:
         delivered: what `_delivered` returned.
         risk: `fnr` or `fpr`.
-        quantity: its printed form.
     """
     if not delivered or delivered[risk] is None:
         return UNDEFINED
-    return with_ends(quantity, delivered[risk], delivered["intervals"][risk])
+    return with_ends(RISKS[risk], delivered[risk], delivered["intervals"][risk])
 
 
 def _control_lines(result: Content) -> list[str]:
@@ -358,7 +358,7 @@ def _control_lines(result: Content) -> list[str]:
         shown = []
         for name, risk in RISKS.items():
             if delivered[name] is not None:
-                shown.append(f"{largest}{risk.title} % {_empirical_text(delivered, name, risk)}")
+                shown.append(f"{largest}{risk.title} % {_empirical_text(delivered, name)}")
         lines.append(
             f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}"
         )

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline_src.errors import UserError, check_name
+from pipeline_src.files import Content
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.validation import validate
 
@@ -109,7 +110,7 @@ def downloads(params: Params) -> Path:
     return Path(os.environ.get("ASLP_DOWNLOADS") or params.data_root).expanduser()
 
 
-def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def merge(below: Content, above: Content) -> Content:
     """Return the values of `below` and `above`; where both have a key, the value of `above` counts.
 
     If both values are mappings, they are merged in the same way.

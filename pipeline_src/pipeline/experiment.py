@@ -87,17 +87,8 @@ class ExperimentGraph(Graph):
     def facts(self) -> Facts:
         """The facts of the experiment that tables, figures, claims and the report use."""
         entries = {name: self.entry(name) for name in self.splits}
-        tested = {}
-        in_paper = []
-        captions = {}
-        for name, (_, role) in self.splits.items():
-            if role == "train":
-                continue
-            tested[name] = role
-            if entries[name].in_paper:
-                in_paper.append(name)
-            if entries[name].caption:
-                captions[name] = entries[name].caption
+        tested = {name: role for name, (_, role) in self.splits.items() if role != "train"}
+        captions = {name: entries[name].caption for name in tested if entries[name].caption}
         return Facts(
             experiment=self.name,
             methods={name: _method_facts(chosen) for name, chosen in self.methods.items()},
@@ -107,7 +98,7 @@ class ExperimentGraph(Graph):
             epochs=self.settings.training.epochs,
             synthetic=all(entry.generated for entry in entries.values()),
             class_names=entries["train"].classes,
-            in_paper=tuple(in_paper),
+            in_paper=tuple(name for name in tested if entries[name].in_paper),
             captions=captions,
             # `claims: true` in params.yaml asks for all claims, which None stands for.
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),

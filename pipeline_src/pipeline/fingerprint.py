@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import sha256, state, write_text
+from pipeline_src.files import Content, sha256, state, write_text
 from pipeline_src.pipeline import syntax
 from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 
@@ -193,7 +193,7 @@ def _places(name: str) -> list[str]:
 
 
 @cache
-def _known_code() -> dict[str, Any]:
+def _known_code() -> Content:
     """Return what `CACHE` records of the package's code.
 
     A command then need not parse files that have not changed. The records are: place (`_places`) ->
@@ -209,7 +209,7 @@ def _known_code() -> dict[str, Any]:
     return {}
 
 
-def _cache_digest(known: dict[str, Any]) -> str:
+def _cache_digest(known: Content) -> str:
     """Return the digest that `CACHE` holds of its content `known` (`_known_code`).
 
     It also covers this file and `syntax`, by whose rules the content was computed: if they change,

@@ -24,11 +24,11 @@ STEPS = (
 )
 
 
-def chosen(name: str | None = None) -> ExperimentGraph:
+def chosen(name: str | None) -> ExperimentGraph:
     """Return the jobs of an experiment of params.yaml in this folder.
 
     Args:
-        name: of the experiment, by default the one that params.yaml picks.
+        name: of the experiment; None for the one that params.yaml picks.
     """
     return build(read(), name)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean, few
+from pipeline_src.files import Content
 from pipeline_src.pipeline.fingerprint import (
     as_json,
     code_digests,
@@ -67,7 +68,7 @@ class Job:
     view_form: str = "{file}"
 
     @cached_property
-    def ingredients(self) -> dict[str, Any]:
+    def ingredients(self) -> Content:
         """The values whose digest is the fingerprint, in JSON's types."""
         inputs = {}
         for role in sorted(self.inputs):
@@ -143,14 +144,9 @@ class Job:
             return [Fault(self.folder / NAME, "unreadable", "")]
         return manifest.faults(self.folder, self._read_files(manifest, reads))
 
-    @property
-    def content(self) -> str:
-        """The digest of the result's files, 16 hex digits; empty if there is no result."""
-        return self.content_of("")
-
-    def content_of(self, reads: str) -> str:
-        """Return the digest of the files of the result that a job with these `reads` reads: of one
-        file, or of all. It is empty if there is no result.
+    def content_of(self, reads: str = "") -> str:
+        """Return the digest, 16 hex digits, of the files of the result that a job with these
+        `reads` reads: of one file, or of all. It is empty if there is no result.
         """
         manifest = self.manifest
         if manifest is None:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline_src.files import sha256, write_text
+from pipeline_src.files import Content, sha256, write_text
 from pipeline_src.pipeline.fingerprint import digest
 
 STORE = Path("results/.store")
@@ -59,7 +59,7 @@ class Manifest:
 
     fingerprint: str
     ingredients: Mapping[str, Any]
-    files: Mapping[str, dict[str, Any]]
+    files: Mapping[str, Content]
     inputs: Mapping[str, Mapping[str, str]]
     made: Mapping[str, Any]
     kept: list[Mapping[str, str]] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Manifest:
 
         Files that were copied from an earlier result count with the seconds that they took there.
         """
-        return sum(file.get("seconds", 0.0) for file in self.files.values())
+        return float(sum(file.get("seconds", 0.0) for file in self.files.values()))
 
     def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[Fault]:
         """Return the missing and damaged files in `folder`, among `names` or all files."""
@@ -155,8 +155,7 @@ def gpu() -> str:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return ""
-    name: str = torch.cuda.get_device_name()
-    return name
+    return str(torch.cuda.get_device_name())
 
 
 @cache

@@ -9,10 +9,9 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import flush, sha256, writing
+from pipeline_src.files import Content, flush, sha256, writing
 from pipeline_src.pipeline.fingerprint import file_fingerprint
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import (
@@ -138,7 +137,7 @@ def _write_result(job: Job, new: Path) -> None:
     log.info("%s done in %.1f s", job.name, seconds)
 
 
-def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
+def _copy_files(job: Job, new: Path) -> dict[str, Content]:
     """Copy files of intact stored results whose fingerprints equal those of the job's files.
 
     So a job computes only what changed: an evaluation of one more split copies the counts of the
@@ -150,7 +149,7 @@ def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
     fingerprints = set(job.file_fingerprints.values())
     if not fingerprints:
         return {}
-    found: dict[str, tuple[Path, dict[str, Any]]] = {}  # fingerprint -> file, record
+    found: dict[str, tuple[Path, Content]] = {}  # fingerprint -> file, record
     for folder, manifest in stored(job.kind):
         for name, record in manifest.files.items():
             if "roles" not in record:  # an earlier version wrote it, without file fingerprints
@@ -168,13 +167,13 @@ def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
+def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> Content:
     """Return the record of a new file for the manifest.
 
     Args:
         seconds: name -> seconds that the job's work took for a file of `Job.depends_on`.
     """
-    record: dict[str, Any] = {"size": file.stat().st_size, "sha256": sha256(file)}
+    record: Content = {"size": file.stat().st_size, "sha256": sha256(file)}
     if file.name in job.depends_on:
         record["roles"] = job.depends_on[file.name]
         record["seconds"] = round(seconds[file.name], 3)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +20,14 @@ from pipeline_src.analysis.differences import (
 )
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
+from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError, check_name
+from pipeline_src.files import Content
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
 from pipeline_src.publishing.published import FOLDER, published_counts, settings
-
-if TYPE_CHECKING:
-    from pipeline_src.counting.counts import Counts
 
 Evaluation = tuple[str, int, str]  # method, seed, name of a test split
 
@@ -61,7 +60,7 @@ class Side:
         return np.array(self.groups[split], np.int64) if split in self.groups else None
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Content:
         """The conditions of the experiment and the parameters of its methods, by name."""
         settings = dict(self.conditions)
         for name, method in self.facts.methods.items():

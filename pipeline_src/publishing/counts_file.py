@@ -109,9 +109,11 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
         with ZipFile(temporary, "a") as archive, ThreadPoolExecutor(cores) as pool:
             shared = {}
             first_runs = {run[0]: run for run in reversed(list(runs))}  # dataset -> its first run
+            # `ZipInfo` leaves out the time of writing: equal counts give equal files.
             for split, run in first_runs.items():
-                if f"{split}/images.npz.xz" not in archive.namelist():
-                    _write_member(archive, f"{split}/images", _packed(_shared(runs[run]())))
+                images = f"{split}/images.npz.xz"
+                if images not in archive.namelist():
+                    archive.writestr(ZipInfo(images), _packed(_shared(runs[run]())))
                 shared[split] = _read_member(archive, f"{split}/images")
 
             def content(run: Run) -> bytes:
@@ -119,7 +121,7 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
                 return _packed(_encoded(runs[run](), shared[run[0]]))
 
             for run, packed in zip(runs, pool.map(content, runs), strict=True):
-                _write_member(archive, "/".join(map(str, run)), packed)
+                archive.writestr(ZipInfo(f"{'/'.join(map(str, run))}.npz.xz"), packed)
 
 
 def _shared(run: Arrays) -> Arrays:
@@ -282,11 +284,6 @@ def _packed(arrays: Arrays) -> bytes:
     content = io.BytesIO()
     np.savez(content, **planes)
     return lzma.compress(content.getvalue(), filters=FILTERS)
-
-
-def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
-    """Write a member of the archive, without the time of writing: equal counts give equal files."""
-    archive.writestr(ZipInfo(f"{name}.npz.xz"), content)
 
 
 def _read_member(archive: ZipFile, name: str) -> Arrays:

@@ -8,14 +8,17 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import ZipFile
 
 from pipeline_src import processes
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.counting.storage import load
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.pipeline.steps.numbers import counts_file
 from pipeline_src.pipeline.steps.report import provenance, split_facts
@@ -32,10 +35,6 @@ from pipeline_src.publishing.published import (
 )
 from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit
-
-if TYPE_CHECKING:
-    from pipeline_src.pipeline.experiment import ExperimentGraph
-    from pipeline_src.pipeline.job import Job
 
 MINUTES = "training, all runs"  # key of `Publication.made`: minutes that trainings and fits took
 # Decimals of published alphas, probabilities that change by thousandths in an epoch.
@@ -195,16 +194,14 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
         split: the dataset.
         file: a file of counts on the dataset, which gives the order of its images.
     """
-    from pipeline_src.counting.storage import load
-
     options = graph.job(f"analyse/{split}").options
     if not options["groups"]:
         return []
     ids = load(file)["raw"].images.ids
-    numbers: list[int] = image_groups.numbers_of_samples(
+    numbers = image_groups.numbers_of_samples(
         ids, groups=options["groups"], file=options["grouped"]
-    ).tolist()
-    return numbers
+    )
+    return list(map(int, numbers))
 
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
@@ -213,7 +210,6 @@ def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
 
     Callers call it run by run, because the arrays of all runs together would fill the memory.
     """
-    from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 
     return reduced(load(file), bins)
@@ -244,5 +240,4 @@ def _rounded_alphas(file: Path) -> bytes:
     import pandas as pd
 
     alphas = pd.read_csv(file, dtype={"id": str}).round(ALPHA_DIGITS)
-    text: str = alphas.to_csv(index=False, lineterminator="\n")
-    return text.encode()
+    return str(alphas.to_csv(index=False, lineterminator="\n")).encode()

@@ -49,7 +49,7 @@ import json
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.graph import build
 jobs = [job for job in build(read()).jobs.values() if job.kind not in ("tables", "report")]
-print(json.dumps({job.name: (job.key, job.content) for job in jobs}))
+print(json.dumps({job.name: (job.key, job.content_of()) for job in jobs}))
 """
 EPOCHS, SECONDS = 12, 12  # longer than a time limit of two minutes, in which any machine gets some epochs done
 PATIENCE = 1200  # seconds

@@ -12,9 +12,10 @@ def test_a_pattern_groups_by_the_text_in_its_brackets():
     ids = ["street/b_01", "street/a_01", "b_02", "street/a_02", "street/c_01"]
     assert groups.find("^([^_]+)_", None) is None
     assert groups.numbers_of_samples(ids, "^([^_]+)_").tolist() == [0, 1, 0, 1, 2]
-    assert groups.numbers_of_stems(ids, "^([^_]+)_").tolist() == [0, 1, 2, 1, 3]  # of saved maps: with their folders
+    of_maps = groups.names(ids, "^([^_]+)_")  # with their folders
+    assert groups.numbered(of_maps).tolist() == [0, 1, 2, 1, 3]
     with pytest.raises(UserError, match=r"intro\n\s+- outro"):
-        groups.numbers_of_stems(["a_1", "intro", "a_2", "outro"], "^(.)_")
+        groups.names(["a_1", "intro", "a_2", "outro"], "^(.)_")
 
 
 def test_a_file_groups_the_images_that_it_names(tmp_path):
@@ -29,8 +30,8 @@ def test_a_file_groups_the_images_that_it_names(tmp_path):
 def test_a_file_that_names_maps_without_their_folders_is_refused(tmp_path):
     (file := tmp_path / "clips.csv").write_text("id,group\n0001,1\n")
     with pytest.raises(UserError, match="a/0001"):
-        groups.numbers_of_stems(["a/0001"], "clips.csv", file)
-    assert groups.numbers_of_stems(["0001", "a/0001"], "clips.csv", file).tolist() == [0, 1]  # the second is not named
+        groups.names(["a/0001"], "clips.csv", file)
+    assert groups.names(["0001", "a/0001"], "clips.csv", file) == ["1", ("a/0001",)]  # the second is not named
 
 
 WRONG = ["a,1\nb,2\n", "id,group\na\n", "id,group\na,\n", "id,group\n", "", "id,group\nz,1\n", "id,group\na,1\na,2\n"]
@@ -41,7 +42,7 @@ def test_a_wrong_or_missing_file_is_named(tmp_path, text):
     if text is not None:
         (tmp_path / "clips.csv").write_text(text)
     with pytest.raises(UserError, match=r"clips\.csv"):
-        groups.numbers_of_stems(["a", "b"], "clips.csv", groups.find("clips.csv", tmp_path))
+        groups.names(["a", "b"], "clips.csv", groups.find("clips.csv", tmp_path))
 
 
 def test_groups_that_two_parts_share_are_named_unless_both_are_tests():

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import struct
 import unicodedata
 import zlib
 from collections.abc import Callable
@@ -15,7 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar, write_zip
+from made_sets import (
+    chunk,
+    encoded,
+    entry,
+    image,
+    mask,
+    of_few_bits,
+    pairs,
+    png_header,
+    write_files,
+    write_tar,
+    write_zip,
+)
 from PIL import ExifTags, Image
 
 from pipeline_src.data import manifest
@@ -129,18 +140,12 @@ def test_a_name_that_is_not_utf_8_is_named(run, tmp_path):
 
 
 def test_large_images_and_masks_are_refused_before_they_are_decoded(run):
-    header = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 20000, 10000, 8, 0, 0, 0, 0))
-    bomb = header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    bomb = png_header(20000, 10000, bits=8) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     with pytest.raises(UserError, match=r"GT/s00\.png: has 1,200 pixels, more than 1,199"):
         run(pairs(2), max_pixels=1199)
     bombs = {"Image/x.png": bomb, "GT/x.png": encoded(mask()), "GT/s01.png": bomb}
     with pytest.raises(UserError, match=r"GT/s01\.png: .* 200,000,000 (.|\n)*Image/x\.png: .*`max_pixels`"):
         run(bombs)
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    """A chunk of a PNG file."""
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 WHOLE = encoded(image(50, 200, 200), ".jpg")
@@ -204,8 +209,10 @@ def test_foreground_is_a_value_or_the_index_of_a_palette(run, colors):
     share = pytest.approx(np.mean(mask() == 255), abs=1e-6)
     files = with_mask(palette(mask() // 255, colors), count=0)
     assert run(files, foreground=1)[0]["x"].foreground == share
-    row = run(with_mask(np.where(mask() == 255, np.uint8(3), np.uint8(1)), count=0), foreground=3)[0]["x"]
-    assert (row.foreground, row.grey) == (share, 0)
+    ids = np.where(mask() == 255, np.uint8(3), np.uint8(1))
+    for data in (ids, of_few_bits(ids, bits=2)):
+        row = run(with_mask(data, count=0), foreground=3)[0]["x"]
+        assert (row.foreground, row.grey) == (share, 0)
 
 
 def noted(summary: dict, text: str) -> bool:
@@ -258,6 +265,7 @@ def test_patterns_distinguish_images_and_masks_of_one_folder(run):
     with pytest.raises(UserError, match=r"Imgs/s0\.png"):
         run(files, images="Imgs", masks="Imgs")
     assert run(files, images="Imgs/*.png", masks="Imgs/*_mask.png")[1]["samples"] == 2
+    assert run({"Imgs/B.PNG": encoded(image(2))}, images="Imgs/*.png", masks=[], ood=True)[0].keys() >= {"s0", "B"}
 
 
 def test_names_in_other_forms_of_unicode_are_paired(run):
@@ -272,11 +280,13 @@ def test_class_ids_are_counted_with_void(run):
     colors = np.random.default_rng(0).integers(0, 256, 768).tolist()
     files = {"Image/a.png": encoded(image(0)), "GT/a.png": encoded(ids)}
     files |= {"Image/b.png": encoded(image(1)), "GT/b.png": palette(ids, colors)}
+    files |= {"Image/c.png": encoded(image(2)), "GT/c.png": of_few_bits(ids, bits=4)}
     rows, summary = run(files, classes=CLASSES, void=7)
     assert not summary["notes"] and [row.foreground for row in rows.values()] == pytest.approx(
-        [(ids != 7).mean()] * 2, abs=1e-6
+        [(ids != 7).mean()] * 3, abs=1e-6
     )
-    assert noted(run({"GT/a.png": encoded(ids % 2), "GT/b.png": encoded(ids % 2)}, classes=CLASSES)[1], "tree")
+    files = {f"GT/{name}.png": encoded(ids % 2) for name in "abc"}
+    assert noted(run(files, classes=CLASSES)[1], "tree")
 
 
 def test_synthetic_sets_are_drawn_again_when_their_code_changes(tmp_path, monkeypatch):

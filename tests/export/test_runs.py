@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from pipeline_src.export.runs import FinishedRun, find
 def digest(method: str = "baseline", seed: int = 0, **jobs: tuple[str, str]) -> str:
     """Of a run whose evaluation reads jobs of these fingerprints and contents, by role."""
     inputs = {
-        role.replace("_", "/"): SimpleNamespace(fingerprint=fingerprint, content=content)
+        role.replace("_", "/"): SimpleNamespace(fingerprint=fingerprint, content_of=partial(str, content))
         for role, (fingerprint, content) in jobs.items()
     }
     experiment = SimpleNamespace(name="tiny", evaluation=lambda *run: SimpleNamespace(inputs=inputs))

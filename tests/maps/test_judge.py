@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import cv2
 import numpy as np
 import pytest
+from made_sets import of_few_bits
 from made_statistics import summaries
 from PIL import Image
 from scipy.special import expit
@@ -24,6 +25,7 @@ from pipeline_src.counting.storage import load
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.figures import gallery
+from pipeline_src.maps import checks
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_counts
 from pipeline_src.maps.files import Form, pairs_and_warnings, read_pair
@@ -259,6 +261,18 @@ def test_binary_masks(judged, mask, options):
     assert judged(**options)["raw"]["accuracy"] > 0.95
 
 
+def test_class_ids_above_255_change_the_digest_of_the_masks(tmp_path, monkeypatch):
+    monkeypatch.setattr(checks, "FolderCounts", lambda *args, **options: Mock())
+    digests = set()
+    for class_id in (1, 257):
+        for folder, array in (("maps", np.full((300, 2, 2), 1 / 300)), ("masks", np.full((2, 2), class_id))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            np.save(tmp_path / folder / "a.npy", array)
+        pairs, _ = pairs_and_warnings(tmp_path / "maps", tmp_path / "masks")
+        digests.add(count_folder(pairs, Form(classes=300)).masks_digest)
+    assert len(digests) == 2
+
+
 def test_palettes(judged):
     def palette(indices, colors):
         image = Image.fromarray(indices, "P")
@@ -271,6 +285,8 @@ def test_palettes(judged):
     palette(np.uint8(~DISC), [255, 255, 255, 0, 0, 0])  # gray: as it looks
     assert judged()["raw"]["accuracy"] == 1
     put("maps", a=THREE)
+    Path("masks/a.png").write_bytes(of_few_bits(LABELS, bits=2))
+    assert judged()["raw"]["accuracy"] == 1
     for colors in ([0, 0, 0, 128, 0, 0, 0, 128, 0], [0, 0, 0, 2, 2, 2, 1, 1, 1]):
         palette(LABELS, colors)
         assert judged()["raw"]["accuracy"] == 1

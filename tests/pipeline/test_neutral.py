@@ -56,7 +56,6 @@ VALUES = {
     "data.entry.Split.parents": OTHER,
     "params.schema.ALL": "`part.split` of store",
     "pipeline.fingerprint.digest": "none: a change of it changes all fingerprints",
-    "pipeline.job.Job.content": OTHER,
     "pipeline.job.Job.faults": OTHER,
     "pipeline.job.Job.file_fingerprints": "none: the fingerprints themselves",
     "pipeline.job.Job.fingerprint": "none: the fingerprint itself",

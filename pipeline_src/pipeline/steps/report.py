@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from pipeline_src.python_source import ROOT, commit, installed
 from pipeline_src.tables.registry import TABLE_FILES
 from pipeline_src.tables.write import write_tables
 from pipeline_src.training import registry
-
-if TYPE_CHECKING:
-    from pipeline_src.figures.gallery import Prediction
 
 # Packages whose installed versions the report shows.
 SHOWN_VERSIONS = (
@@ -238,7 +235,7 @@ def draw_gallery(job: Job, folder: Path) -> None:
 
     found = job_results(job)
     facts = found.facts
-    shown: dict[str, list[Prediction]] = {}
+    shown: dict[str, list[gallery.Prediction]] = {}
     for split in facts.tests:
         shown[split] = _shown_images(found, split, Store(job.inputs[f"store/{split}"].folder))
     if not shown:
@@ -260,7 +257,7 @@ def draw_gallery(job: Job, folder: Path) -> None:
             style.save_picture(folder / picture.name, figure, numbers)
 
 
-def _shown_images(results: Results, split: str, images: Store) -> list[Prediction]:
+def _shown_images(results: Results, split: str, images: Store) -> list[gallery.Prediction]:
     """Return a few images of a test set, chosen by how well methods are calibrated on them
     (`gallery.choose`).
 
