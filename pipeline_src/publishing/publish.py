@@ -29,6 +29,7 @@ from pipeline_src.publishing.published import (
     RUNS,
     Publication,
     checked,
+    default_settings,
     pack,
     published_counts,
     settings,
@@ -99,8 +100,9 @@ def write_sources(
     sources = {row["part"]: row["from"] for row in earlier.data}
     before = settings({"method": asdict(earlier.facts)["methods"], "splits": sources})
     today = settings({"method": asdict(facts)["methods"], "splits": splits})
+    earlier_settings = default_settings(graph.settings) | settings(earlier.params)
     _check_settings(
-        graph.name, settings(earlier.params) | today | before, settings(params) | before | today
+        graph.name, earlier_settings | today | before, settings(params) | before | today
     )
     files = _new_counts(graph, published, staging)
     trained = {(method, seed): graph.run(method, seed) for _, method, seed in files}

@@ -19,6 +19,7 @@ from pipeline_src.files import Content, hash_of, sha256, write_text
 
 if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
+    from pipeline_src.params.schema import Experiment
 
 FOLDER = Path("results/published")
 EXPERIMENT = "experiment.json"
@@ -188,6 +189,20 @@ def settings(params: Mapping[str, Any], above: str = "") -> Content:
         else:
             flat[name] = value
     return flat
+
+
+def default_settings(params: Experiment) -> Content:
+    """Return the settings of an experiment that have their defaults (`settings`).
+
+    A publication may be older than a key of params.yaml. The default of such a key leaves results
+    as they were without it.
+    """
+    changed = settings(params.model_dump(mode="json", exclude_defaults=True))
+    defaults = {}
+    for name, value in settings(params.model_dump(mode="json")).items():
+        if name not in changed:
+            defaults[name] = value
+    return defaults
 
 
 def pack(files: Mapping[str, bytes], path: Path) -> None:

@@ -17,6 +17,7 @@ from project import ROOT, call
 from pipeline_src import python_source
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Experiment
 from pipeline_src.publishing import publish as publishing
 from pipeline_src.publishing import published, rebuild
 from pipeline_src.publishing.publish import publish as publish_experiment
@@ -51,6 +52,13 @@ def test_counts_can_be_those_of_another_experiment():
 def test_a_setting_of_none_is_no_setting():
     """An experiment that was published with a key that is gone takes further runs."""
     assert published.settings({"model": {"factory": None, "config": "a"}, "seeds": [0]}) == {"model.config": "a"}
+
+
+def test_a_key_that_is_younger_than_a_publication_has_its_default():
+    of_data = {"train": {"set": "a", "skip": 3, "first": 9}, "val": {"set": "b"}, "id": {}}
+    defaults = published.default_settings(Experiment.model_validate({"data": of_data, "training": {"lr": 0.1}}))
+    assert defaults["data.val.skip"] == 0 and defaults["training.average_epochs"] == 5
+    assert not defaults.keys() & {"data.train.skip", "training.lr", "seeds"}
 
 
 def test_histories_and_alphas_are_unpacked(tmp_path):
