@@ -87,6 +87,6 @@ def further_cells(surest: np.ndarray) -> int:
     Args:
         surest: (CELLS, 2, 2) pixels of the first `SPLIT` levels by cell, predicted class and label.
     """
-    held: np.ndarray = surest.any(axis=(1, 2))
+    held = np.asarray(surest.any(axis=(1, 2)))
     # The levels that hold pixels are those of which a cell does.
     return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0
