@@ -25,8 +25,9 @@ class ML1ACE(DiceCE):
     Formula: `L(y) + weight (1 - mean_k D_k) + error_weight mean_ikb |mean f_k - mean y_k|`, D_k of
         `dice_ce`, inner means over the pixels of image i in bin b
     Setting: Equal weights of the three terms, 20 bins, the binning, and an error of 0 for a class
-        that an image lacks, as the authors' program. Ours: the Dice term of `dice_ce`; one logit is
-        two classes; ignored pixels are in no bin.
+        that an image lacks, as the authors' program of 2026; that of 2024 has the mean f_k as the
+        error there. Ours: the Dice term of `dice_ce`; one logit is two classes; ignored pixels are
+        in no bin.
     Source: Barfoot et al., MICCAI 2024 (hard); IEEE Transactions on Medical Imaging 2026 (soft)
     """
 
