@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,15 @@ class PaperTable:
         The key is "" if the rows have no protocol, or if there are no rows: a table without rows is
         printed for its notes.
         """
-        tables = {}
-        for protocol, rows in groupby(self.rows, key=lambda row: row.get("protocol", "")):
-            tables[protocol] = self._protocol_table(protocol, list(rows))
-        return tables or {"": self._protocol_table("", [])}
+        # The rows of a protocol need not follow each other.
+        by_protocol: dict[str, list[Row]] = {}
+        for row in self.rows:
+            by_protocol.setdefault(row.get("protocol", ""), []).append(row)
+        if not by_protocol:
+            by_protocol[""] = []
+        return {
+            protocol: self._protocol_table(protocol, rows) for protocol, rows in by_protocol.items()
+        }
 
     def _protocol_table(self, protocol: str, rows: Sequence[Row]) -> Table:
         """Return the printed table of one protocol: a cell per row and column, in groups."""
