@@ -103,6 +103,20 @@ def test_one_image_is_left_out_where_it_would_be_a_batch(stores, batch_size, ima
     assert sum(len(batch["inputs"]) for batch in batches) == images
 
 
+def test_no_step_reads_uninitialized_memory(stores, tmp_path, monkeypatch):
+    """New tensors full of NaN, which `prepare_device` turns off, change no bit."""
+    step = TrainingRun.step
+
+    def filled(*arguments):
+        torch.utils.deterministic.fill_uninitialized_memory = True
+        return step(*arguments)
+
+    plain = run(stores, tmp_path / "plain", "aslp_mc", {}, epochs=2)
+    monkeypatch.setattr(TrainingRun, "step", filled)
+    nan = run(stores, tmp_path / "nan", "aslp_mc", {}, epochs=2)
+    assert (plain / "model.safetensors").read_bytes() == (nan / "model.safetensors").read_bytes()
+
+
 # Averaged weights
 
 
