@@ -321,6 +321,9 @@ def test_mmce_is_the_programs_on_a_batch_of_as_many_samples(monkeypatch):
     y = F.one_hot(labels, 5).movedim(-1, 1).double()
     monkeypatch.setattr("pipeline_src.training.methods.mmce.SAMPLES", 24)
     assert float(penalty("mmce", z, y)) == pytest.approx(float(expected.sqrt()), rel=1e-9)
+    monkeypatch.setattr("pipeline_src.training.methods.mmce.SAMPLES", 1)  # a share is never less than one sample
+    expected = pairs[0].mean() + pairs[1].mean() - 2 * mixed.mean()
+    assert float(penalty("mmce", z, y)) == pytest.approx(float(expected.sqrt()), rel=1e-9)
 
 
 def test_mmce_of_one_kind_of_pixels():
