@@ -71,7 +71,7 @@ def compare(
     """Compare two models on the same images by their saved maps, or two experiments or methods.
 
     Example: dense-calibration compare maps-a maps-b --mask masks
-    Example: dense-calibration compare results/published/mini_seeds mini_seeds
+    Example: dense-calibration compare results/published/mini_seeds results/mini_seeds
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
     """
     start_log()

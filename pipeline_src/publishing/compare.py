@@ -37,7 +37,7 @@ class Side:
     """One of the two experiments of a comparison.
 
     Attributes:
-        name: as the user gave it.
+        name: as the user gave it, or the folder of a published experiment.
         facts: its methods, datasets and seeds.
         counts: evaluation -> a function that returns its counts as they are published.
         groups: dataset -> the group of each image, if images are not independent.
@@ -208,17 +208,26 @@ def _sides(a: str, b: str) -> tuple[Side, Side]:
             found=f"{a} and {b}",
             expected="EXPERIMENT:METHOD twice, or two experiments",
         )
+    first = _side(name_a)
+    second = _side(name_b)
+    if first.name == second.name and method_a == method_b:
+        raise UserError(
+            f"both sides are {first.name}",
+            found=f"{a} and {b}; a name without a current result means the published one",
+            expected="two experiments, or two methods",
+            fix=f"snakemake --cores all --config experiment={Path(name_b).name}",
+        )
     if not method_a:
-        return _side(a), _side(b)
+        return first, second
     title = method_a if method_a == method_b else f"{method_b} - {method_a}"
-    return _side(name_a).only(method_a, title), _side(name_b).only(method_b, title)
+    return first.only(method_a, title), second.only(method_b, title)
 
 
 def _side(name: str) -> Side:
     """Return the experiment of a name or folder; results in results/ precede published ones."""
     folder = Path(name)
     if folder.parent == FOLDER or (folder / published.EXPERIMENT).exists():
-        return _published(name, folder)
+        return _published(folder)
     experiments = read().experiments
     experiment = folder.name if folder.parent == Path("results") else name
     is_published = name in published.names()
@@ -228,7 +237,7 @@ def _side(name: str) -> Side:
         if side.counts:
             return side
     if is_published:
-        return _published(name, FOLDER / name)
+        return _published(FOLDER / name)
     if experiment in experiments:
         raise _no_result(name)
     raise UserError(
@@ -238,7 +247,7 @@ def _side(name: str) -> Side:
     )
 
 
-def _published(name: str, folder: Path) -> Side:
+def _published(folder: Path) -> Side:
     """Return the published experiment in `folder`, after a check of its files."""
     publication = published.checked(folder)
     conditions = settings(publication.params)
@@ -251,7 +260,7 @@ def _published(name: str, folder: Path) -> Side:
     for split in publication.facts.splits:
         for (method, seed), load in published_counts(publication, folder, split).items():
             counts[method, seed, split] = load
-    return Side(name, publication.facts, counts, publication.groups, conditions)
+    return Side(folder.as_posix(), publication.facts, counts, publication.groups, conditions)
 
 
 def _local(name: str, experiment: str) -> Side:

@@ -46,6 +46,8 @@ def damaged(folder: Path) -> None:
         (damaged, (ONE, TWO), r"two/runs\.zip"),
         (two(), (f"{ONE}:slpp", f"{ONE}:slp"), "'slpp'(.|\n)*baseline"),
         (two(), (f"{ONE}:slp", ONE), "EXPERIMENT:METHOD"),
+        (two(), (ONE, f"{ONE}/"), f"both sides are {ONE}"),
+        (two(), (f"{ONE}:slp", f"{ONE}:slp"), f"both sides are {ONE}"),
         (two(bins=15), (ONE, TWO), r"bins(.|\n)*10 and 15"),
         (two(splits={"others": "id"}), (ONE, TWO), r"photos(.|\n)*others"),
     ],
