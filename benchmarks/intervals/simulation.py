@@ -170,8 +170,8 @@ def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
     own, square = estimate("ece", *terms), estimate(SQUARED, *terms)
     assert own and square
     return (
-        own.excludes_zero,
-        own.excludes_zero and square.excludes_zero and own.value * square.value > 0,
+        own.significant,
+        own.significant and square.significant and own.value * square.value > 0,
     )
 
 

@@ -33,6 +33,7 @@ NUMBERS = PICTURE.with_suffix(".csv")
 SETTINGS = {
     "new_seeds": "500 images",
     "mini_seeds": "500 images",
+    "mini_methods": "500 images",
     "more_data": "4,000 images",
     "larger": "192 px",
     "mini_lite2": "other network",

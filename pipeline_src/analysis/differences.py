@@ -133,7 +133,7 @@ def _verdict(a: np.ndarray, b: np.ndarray, effect: Estimate | None) -> str:
     """
     if np.allclose(a, b, rtol=0, atol=ROUNDING, equal_nan=True):
         return SAME
-    if effect is not None and effect.excludes_zero:
+    if effect is not None and effect.significant:
         return DIFFERENT
     return UNDECIDED
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline_src.analysis.intervals import (
+    FEW_GROUPS,
     LEVEL,
     NAN,
     NORMAL,
@@ -116,19 +117,22 @@ class Estimate:
         return math.nan if self.decided else self.interval()[1]
 
     @property
-    def excludes_zero(self) -> bool:
-        """Whether the 95 % interval excludes 0, and the interval of `decided` on the same side."""
+    def significant(self) -> bool:
+        """Whether the 95 % interval excludes 0, and the interval of `decided` on the same side.
+
+        Fewer than `FEW_GROUPS` units decide nothing.
+        """
         low, high = self.interval()
-        if not (low > 0 or high < 0):
+        if 0 < self.units < FEW_GROUPS or not (low > 0 or high < 0):
             return False
         if self.decided is None:
             return True
-        return self.decided.excludes_zero and self.decided.value * self.value > 0
+        return self.decided.significant and self.decided.value * self.value > 0
 
     @property
     def direction(self) -> str:
-        """LOWER or HIGHER than 0 where the 95 % interval excludes it; empty elsewhere."""
-        if not self.excludes_zero:
+        """LOWER or HIGHER than 0 where the estimate is `significant`; empty elsewhere."""
+        if not self.significant:
             return ""
         return LOWER if self.value < 0 else HIGHER
 

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline_src import outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.intervals import FEW_GROUPS, Limits
+from pipeline_src.analysis.intervals import Limits
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import SEED, measure_protocols
 from pipeline_src.counting.counts import Counts
@@ -158,9 +158,9 @@ def paired_scores(
 ) -> Content:
     """Compare two measurements on the same resamples of the same images.
 
-    A value is called changed only where the interval of the difference has a known coverage. So
-    there must be `FEW_GROUPS` images (or groups) or more. For a calibration error, such as ECE, the
-    interval is symmetric, and that of the squared error must also exclude 0.
+    A value is called changed only where the interval of the difference has a known coverage
+    (`Estimate.significant`). For a calibration error, such as ECE, the interval is symmetric, and
+    that of the squared error must also exclude 0.
 
     Args:
         names: of the metrics; those that a side lacks are left out.
@@ -190,8 +190,7 @@ def paired_scores(
                 intervals[METRICS[name].decided_by] = _limits(change.decided)
                 change = _symmetric(change)
             intervals["difference"] = _limits(change)
-            if change.units >= FEW_GROUPS:
-                changed = change.direction  # of both, if the squared error also decides
+            changed = change.direction  # of both, if the squared error also decides
         scores[name] = {
             first: float(before.points[name][0]),
             second: float(after.points[name][0]),

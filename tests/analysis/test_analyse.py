@@ -84,7 +84,7 @@ def test_differences_are_paired_by_seed_and_image(results):
     alone = estimate("nll", (baseline, 1))
     assert gap.image_high - gap.image_low < alone.image_high - alone.image_low  # what the images have in common cancels
     same = estimate("nll", (slp, 1), (slp, -1))
-    assert (same.value, same.low, same.high, same.excludes_zero) == (0, 0, 0, False)
+    assert (same.value, same.low, same.high, same.significant) == (0, 0, 0, False)
 
 
 def test_the_effective_number_of_images_is_that_of_their_differences(results):

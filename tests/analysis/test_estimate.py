@@ -44,14 +44,14 @@ def test_differences_of_calibration_errors_are_decided_by_the_square():
     gap = estimate("ece", (far, 1.0), (near, -1.0))
     assert gap.value == pytest.approx(0.02) and np.isnan([gap.low, gap.high]).all()
     assert gap.decided.value == pytest.approx(0.0008) and gap.decided.reference == pytest.approx(0.0001)
-    assert gap.excludes_zero
+    assert gap.significant and not replace(gap, units=9).significant  # few units decide nothing
     # With three seeds its own interval decides.
     low, high = (by_hand({"ece": [p + 0.01 for p in more]}, np.zeros(11), range(3)) for more in (SMALL, LARGE))
     plain = estimate("ece", (high, 1.0), (low, -1.0))
     assert plain.decided is None and plain.low == pytest.approx(0.02) and plain.direction == "higher"
     # Error and square disagree: nothing is decided.
     near.points[SQUARED][:] = near.values[SQUARED][:] = 0.01
-    assert not estimate("ece", (far, 1.0), (near, -1.0)).excludes_zero
+    assert not estimate("ece", (far, 1.0), (near, -1.0)).significant
 
 
 def test_over_confidence_has_a_square_of_its_own_and_twice_an_error_is_four_times_its_square():

@@ -160,7 +160,7 @@ def test_the_row_of_an_ensemble_tells_that_it_is_one_network_set():
 
 def one_seed(ece: float, accuracy: float, ends: tuple[float, float]) -> Measurement:
     values = {"ece": [ece], "squared_error": [ece**2], "accuracy": [accuracy], "brier": [ece], "nll": [ece]}
-    return by_hand(values, np.linspace(*ends, 101), (0,), images=8)
+    return by_hand(values, np.linspace(*ends, 101), (0,), images=12)
 
 
 def test_differences():
@@ -187,7 +187,7 @@ def test_differences():
     assert (accuracy["low"], accuracy["high"]) == pytest.approx((0.01, 0.01)) and accuracy["mark"] == HIGHER
     wide = of["slp", "temperature", "accuracy"]  # their resamples run against each other
     assert wide["low"] < 0 < wide["high"] and wide["mark"] == ""
-    assert table.printed()["raw"].groups[0].rows[0][:2] == ["slp − baseline", "−20.00↓‡"]  # of 8 images
+    assert table.printed()["raw"].groups[0].rows[0][:2] == ["slp − baseline", "−20.00↓‡"]  # of 12 images
 
 
 def test_the_grid_of_static_perturbation(tmp_path):
