@@ -11,9 +11,10 @@ from pathlib import Path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, writing
 
-# Command -> files by which its results are recognized. Two commands write calibrator.json.
+# Command -> files by which its results are recognized; without the first a folder has none of its
+# results. Two commands write calibrator.json.
 RESULTS = {
-    "judge": ("metrics.json", "counts.npz"),
+    "judge": ("counts.npz", "metrics.json"),
     "calibrate": ("scores.json", "calibrator.json"),
     "compare": ("comparison.json",),
     "predict": ("maps.json",),
@@ -26,6 +27,7 @@ def check_output(
     out: Path,
     command: str,
     *,
+    replaced: Collection[str] = (),
     below: Collection[Path] = (),
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
@@ -34,6 +36,7 @@ def check_output(
 
     Args:
         command: name of the command that writes its results to `out`.
+        replaced: patterns of the names of its results, which it removes or overwrites.
         below: folders in `out` that are also written.
         inputs: folders that the command reads with their subfolders, or patterns with stars of the
             files that it reads.
@@ -50,6 +53,11 @@ def check_output(
         for name in names:
             if name not in RESULTS[command] and (out / name).exists():
                 others.append(f"{out / name}, of {other}")
+    kept = list(foreign)
+    # A killed command may have removed results, and leaves the folder of new ones.
+    if not (out / RESULTS[command][0]).exists() and not (out / STAGING).exists():
+        for pattern in replaced:
+            kept += out.glob(pattern)
     mixed = []
     for folder in (out, *below):
         if any(_reads_in(folder, source) for source in inputs if source):
@@ -58,7 +66,7 @@ def check_output(
     faults: dict[str, Iterable[object]] = {
         "is, contains, or lies in an input: results would be mixed with it": mixed,
         "has results of another command": others,
-        "has files of other origin, or results of another model": foreign,
+        "has files of other origin, or results of another model": kept,
     }
     for fault, problems in faults.items():
         found = listed(problems)
@@ -103,10 +111,10 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
         yield new
         for pattern in (last, *older):
             for path in list(out.glob(pattern)):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
+                if not path.is_dir():
                     path.unlink()
+                elif path.name == pattern:  # only a file is known by a part of its name
+                    shutil.rmtree(path)
         # False sorts before True: `last` is moved at the end.
         for path in sorted(new.iterdir(), key=lambda path: path.name == last):
             os.replace(path, out / path.name)

@@ -56,6 +56,21 @@ def test_a_folder_is_replaced(tmp_path):
     assert content(tmp_path / "out") == NEW
 
 
+def test_files_of_the_user_are_neither_replaced_nor_removed(tmp_path):
+    replaced = ("drawing-*", "maps", "scores.json")
+    outputs.check_output(tmp_path, "calibrate", replaced=replaced)
+    write(tmp_path, "mine", ("maps/a.png", "drawing-a.svg"))
+    with pytest.raises(UserError, match=rf"{tmp_path / 'drawing-a.svg'}(.|\n)*{tmp_path / 'maps'}"):
+        outputs.check_output(tmp_path, "calibrate", replaced=replaced)
+    (tmp_path / outputs.STAGING).mkdir()  # a killed command had removed some of its results
+    outputs.check_output(tmp_path, "calibrate", replaced=replaced)
+    write(tmp_path, "old", ("scores.json", "drawing-net/a.png"))
+    outputs.check_output(tmp_path, "calibrate", replaced=replaced)
+    with outputs.staged(tmp_path, "scores.json", replaced) as new:
+        write(new, "new")
+    assert content(tmp_path) == NEW | {"drawing-net/a.png": "old"}  # a pattern removes no folder
+
+
 @pytest.mark.parametrize("other", outputs.RESULTS)
 @pytest.mark.parametrize("command", outputs.RESULTS)
 def test_folders_of_other_commands_are_refused(tmp_path, command, other):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ from pipeline_src.rng import generator
 CALIBRATOR_FILE = "calibrator.json"
 MAPS_FOLDER = "maps"
 SCORES_FILE = "scores.json"
+REPLACED = (CALIBRATOR_FILE, MAPS_FOLDER, SCORES_FILE)  # names of results
 # The metrics of scores.json: of applied maps with masks, and of cross-validated maps. The latter
 # are without AUGRC, which compares the pixels of all images, but folds have different calibrators.
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
@@ -101,7 +102,9 @@ def calibrate_folder(
         calibrator_class(method, "--method")  # an unknown name is an error
     elif not resamples:
         raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
-    _check_output(out, inputs=(pred, mask, apply, test_mask))
+    inputs = (pred, mask, apply, test_mask)
+    below = [out / MAPS_FOLDER]
+    outputs.check_output(out, "calibrate", replaced=REPLACED, below=below, inputs=inputs)
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
@@ -138,7 +141,7 @@ def calibrate_folder(
     calibrator: Calibrator = TemperatureCalibrator(temperature=1)  # which changes nothing
     if method != BASELINE:
         calibrator = fitted(calibrator_class(method), pixels)
-    with outputs.staged(out, SCORES_FILE, [MAPS_FOLDER]) as new:
+    with outputs.staged(out, SCORES_FILE, REPLACED) as new:
         before, after = write_calibrated(applied, calibrator, new / MAPS_FOLDER, form)
         if test_mask:
             before.check()
@@ -181,16 +184,6 @@ def calibrate_folder(
 
 
 # The checks of the options
-
-
-def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
-    """Raise a UserError if `out` cannot be written, or has files that `calibrate` did not write."""
-    foreign = list(out.glob(MAPS_FOLDER))
-    if (out / CALIBRATOR_FILE).exists():
-        foreign = []
-    outputs.check_output(
-        out, "calibrate", below=[out / MAPS_FOLDER], inputs=inputs, foreign=foreign
-    )
 
 
 def _check_choice(units: int) -> None:

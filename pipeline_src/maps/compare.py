@@ -28,6 +28,7 @@ from pipeline_src.metrics.registry import METRICS
 # a file must have to be compared.
 ALIKE = ("n_classes", "bins", "groups")
 REQUIRED = ("name", "n_images", "n_pixels", "bins", "clamp", "masks", "warnings")
+REPLACED = ("comparison.json", "reliability.*")  # names of results
 
 
 def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> Content:
@@ -42,8 +43,10 @@ def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> Con
     Returns:
         The content of comparison.json, as `compare_judged`.
     """
-    outputs.check_output(out, "compare", inputs=(a, b, mask))
-    with outputs.staged(out, "comparison.json", ["reliability.*", "a", "b"]) as new:
+    replaced = (*REPLACED, "a", "b")
+    below = (out / "a", out / "b")
+    outputs.check_output(out, "compare", replaced=replaced, below=below, inputs=(a, b, mask))
+    with outputs.staged(out, "comparison.json", replaced) as new:
         judge_folder(a, mask, str(a), new / "a", **options)
         judge_folder(b, mask, str(b), new / "b", **options)
         return compare_judged(new / "a", new / "b", new, titles=(str(a), str(b)))
@@ -69,7 +72,7 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
     foreign = list(out.glob("[ab]/metrics.json"))
     if out in (a.parent, b.parent):
         foreign = []
-    outputs.check_output(out, "compare", inputs=(a, b), foreign=foreign)
+    outputs.check_output(out, "compare", replaced=REPLACED, inputs=(a, b), foreign=foreign)
     models = [_judged(folder) for folder in (a, b)]
     counts = [load(folder / "counts.npz") for folder in (a, b)]
     facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]
@@ -99,7 +102,7 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
         tables[f"{side}: {model['name']}"] = table
     result["models"] = list(tables)
     lines = [f"{result['n_images']:,} images · {bins} bins · unnormalized", reliability.KEY]
-    with outputs.staged(out, "comparison.json", ["reliability.*"]) as new, style.house():
+    with outputs.staged(out, "comparison.json", REPLACED) as new, style.house():
         diagram = reliability.draw_panels(
             tables,
             notes=dict.fromkeys(tables, ""),  # no text below the panels

@@ -30,6 +30,9 @@ from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 
+# Names of results. `_draw` and `draw_gallery` write several files each.
+REPLACED = ("counts.npz", "gallery.*", "images.csv", "metrics.json", "reliability-*.*")
+
 
 def judge_folder(
     pred: Path,
@@ -72,7 +75,7 @@ def judge_folder(
             then.
     """
     check_bins(bins)
-    outputs.check_output(out, "judge", inputs=(pred, mask))
+    outputs.check_output(out, "judge", replaced=REPLACED, inputs=(pred, mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     units = groups_of([pair.stem for pair in pairs], groups)
     form = form_of(pairs, ignore, logits=logits, no_object=mask is None)
@@ -123,9 +126,7 @@ def judge_folder(
         "version": __version__,
         "clamp": counted.clamps,
     }
-    # Earlier versions called the counts file statistic.npz.
-    older = ["reliability-*.*", "gallery.*", "statistic.npz"]
-    with outputs.staged(out, "metrics.json", older) as new:
+    with outputs.staged(out, "metrics.json", REPLACED) as new:
         save(counts, new / "counts.npz", provenance)
         _write_images(new / "images.csv", counts, bins)
         if diagrams:
