@@ -37,7 +37,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
     problems = []
     for job in jobs:
         manifest = job.manifest
-        if manifest is None and not job.is_made:
+        if not job.folder.exists():
             problems.append(f"{job.name}: not there: {job.folder}")
             continue
         faults = job.faults()

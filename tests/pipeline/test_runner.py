@@ -91,7 +91,7 @@ def evaluation(*splits: str, seed: int = 0) -> Job:
     found = graph(seed)
     inputs = {"network": found.job("train")}
     for split in splits:
-        inputs[f"store/{split}"] = Job("store", split, (split,), work, {"images": split.removeprefix("renamed_")})
+        inputs[f"store/{split}"] = Job("store", split, ("images",), work, {"images": split.removeprefix("renamed_")})
     for job in inputs.values():
         run_job(job)
     return Job(
@@ -214,6 +214,14 @@ def test_a_damaged_input_is_never_used_and_named_with_the_command_that_recompute
     shutil.rmtree(train.folder, ignore_errors=True)
     run_job(graph().job("train"))
     assert run_job(graph().job("a")) and upkeep.verify([graph().job("train")], COMMAND) == (2, [])
+
+
+@pytest.mark.parametrize("name", ["model", "history.csv", "manifest.json"])
+def test_a_result_that_lost_a_file_is_made_again(name):
+    job = graph().job("train")
+    run_job(job)
+    (job.folder / name).unlink()
+    assert not job.is_made and run_job(graph().job("train")) and upkeep.verify([job], COMMAND) == (2, [])
 
 
 def test_verify_names_what_was_made_from_other_bits():
