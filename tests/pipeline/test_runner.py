@@ -393,7 +393,7 @@ def test_keep_refuses_results_of_other_parameters_and_inputs():
     with pytest.raises(UserError, match=r"train: seed 1 -> 0(.|\n)*a: .*train"):
         upkeep.keep([new.job("train"), new.job("a")], "why")
     run_job(graph().job("train"))
-    with pytest.raises(UserError, match="a: .*train"):
+    with pytest.raises(UserError, match=r"a: .*train"):
         upkeep.keep([new.job("train"), new.job("a")], "why")
     assert new.job("train").is_made and not new.job("a").is_made
 
