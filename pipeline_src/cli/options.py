@@ -14,6 +14,7 @@ from pipeline_src.data import entry
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.graph import chosen
+from pipeline_src.pipeline.runner import show
 
 ExperimentName = Annotated[
     str | None,
@@ -101,9 +102,14 @@ def check_groups(groups: str) -> None:
 
 
 def experiment_graph(experiment: str | None) -> ExperimentGraph:
-    """Start the log, and return the jobs of an experiment."""
+    """Start the log, and return the jobs of an experiment.
+
+    Its view shows today's results, also where parameters were set back after another run.
+    """
     start_log()
-    return chosen(experiment)
+    graph = chosen(experiment)
+    show(graph.jobs.values())
+    return graph
 
 
 def plain_console() -> Console:

@@ -92,16 +92,16 @@ def _own_page(graph: ExperimentGraph) -> Path:
 
     job = graph.job("report")
     (page,) = job.links
-    if not page.is_file():
+    if job.manifest:
+        check_results(graph.of_kinds("tables", "claims", "report"), "report", graph.command)
+        metrics = graph.job("tables").folder / METRICS_FILE
+        _print_summary(graph.facts, metrics, graph.job("claims").folder / CLAIMS_FILE)
+    elif not page.is_file():
         raise UserError(
             f"experiment {graph.name} has no report",
             found=f"no file {page}",
             fix=f"run it first: {graph.command}",
         )
-    if job.is_made:
-        check_results(graph.of_kinds("tables", "claims", "report"), "report", graph.command)
-        metrics = graph.job("tables").folder / METRICS_FILE
-        _print_summary(graph.facts, metrics, graph.job("claims").folder / CLAIMS_FILE)
     else:
         logger.warning(
             "%s was made from other parameters, data or code than today's. Now: %s",

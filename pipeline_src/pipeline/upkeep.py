@@ -17,6 +17,7 @@ from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED, Job, linked
 from pipeline_src.pipeline.manifest import STORE, now
+from pipeline_src.pipeline.plan import differences
 from pipeline_src.pipeline.runner import RUN_LOCK, place, remedy, show
 from pipeline_src.pipeline.steps.overview import overview_job
 
@@ -37,7 +38,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
     problems = []
     for job in jobs:
         manifest = job.manifest
-        if manifest is None and not job.is_made:
+        if not job.folder.exists():
             problems.append(f"{job.name}: not there: {job.folder}")
             continue
         faults = job.faults()
@@ -57,7 +58,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
     """Store the results that the view shows also under today's fingerprints: they count as current
-    although code or parameters changed.
+    although code changed.
 
     The user vouches that the change cannot change these results. The manifests record the user's
     reason `why`. The former results stay, because other experiments may need them.
@@ -66,8 +67,8 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         The names of the jobs whose results were kept.
 
     Raises:
-        UserError: a result does not exist, has other files or is damaged, or a run computes results
-            now; nothing is kept.
+        UserError: a result does not exist, is damaged or not of today's parameters and inputs, so
+            only the others were kept; or a run computes results now.
     """
     try:
         lock = FileLock(RUN_LOCK).acquire(timeout=0)
@@ -83,18 +84,17 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
             problem = _keep_problem(job)
             if problem:
                 problems.append(f"{job.name}: {problem}")
+            elif not job.is_made:  # else another job of the same fingerprint was kept
+                _keep(job, why)
+        show(jobs)
         if problems:
             raise UserError(
                 "results cannot be kept",
                 found=listed(problems),
-                expected="undamaged results of an earlier fingerprint, "
-                "with the files that the jobs write today",
+                expected="undamaged results of earlier code, with today's files, parameters and "
+                "inputs",
                 fix="let Snakemake compute them",
             )
-        for job in outdated:
-            if not job.is_made:  # else another job of the same fingerprint was kept
-                _keep(job, why)
-        show(jobs)
     return [job.name for job in outdated]
 
 
@@ -127,10 +127,18 @@ def _keep(job: Job, why: str) -> None:
 def _keep_problem(job: Job) -> str:
     """Return a clause on why the result that the view shows cannot be kept under today's
     fingerprint; empty if it can.
+
+    Only code may differ, not the parameters, the files, and the content of the inputs.
     """
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former
+    for part in ("parameters", "files"):
+        if manifest.ingredients[part] != job.ingredients[part]:
+            return "; ".join(differences(job))
+    for role, needed in job.inputs.items():
+        if manifest.inputs.get(role, {}).get("digest") != needed.content_of(job.reads):
+            return f"it was computed from another result of {needed.name}"
     if list(manifest.files) != list(job.files):
         return f"it writes other files: {', '.join(sorted(set(manifest.files) ^ set(job.files)))}"
     return ", ".join(map(str, manifest.faults(folder)))

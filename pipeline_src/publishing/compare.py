@@ -277,7 +277,7 @@ def _local(name: str, experiment: str) -> Side:
     evaluations = {}
     for method, seed in graph.facts.runs:
         job = graph.evaluation(method, seed)
-        if job.is_made:
+        if job.folder.exists():
             evaluations[method, seed] = job
     check_results(evaluations.values(), "compare", graph.command)
     counts = {}

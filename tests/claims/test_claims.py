@@ -32,6 +32,7 @@ from pipeline_src.claims.verdict import (
 )
 from pipeline_src.claims.write import claims_markdown, judged, write_claims
 from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 
 
@@ -201,6 +202,18 @@ def test_what_would_decide_is_the_distance_to_the_nearer_bound():
     for target, distance in ((Target(-0.005, 0.005), 0.002), (Target(0.001, math.inf), 0.002), (ABOVE_ZERO, 0.003)):
         (images,) = re.findall(r"by ([\d,]+) images", comparison(effect, target).needed(0.95))
         assert int(images.replace(",", "")) == pytest.approx(100 * (0.01 / distance) ** 2, abs=10)
+
+
+def test_wanted_ranges_and_the_order_of_comparisons():
+    points = Quantity(title="", factor=100, digits=2)
+    texts = [
+        target.text(points) for target in (Target(-0.005, 0.005), BELOW_ZERO, ABOVE_ZERO, Target(-0.005, math.inf))
+    ]
+    assert texts == ["within ±0.50", "below 0", "above 0", "above −0.50"]
+    # In half widths of 0.01: to 0, to 0 from outside, to the nearer of two.
+    effect = Estimate({0: -0.03}, -0.04, -0.02)
+    for target, slack in ((BELOW_ZERO, 2), (ABOVE_ZERO, -4), (Target(-0.05, 0.01), 1)):
+        assert comparison(effect, target).slack == pytest.approx(slack)
 
 
 # Sets and method entries that decide

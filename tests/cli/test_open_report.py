@@ -86,6 +86,15 @@ def test_a_damaged_page_is_named_and_not_opened(opened):
     assert "report.html is damaged" in str(error) and "rm -r results/.store/report/" in str(error)
 
 
+@pytest.mark.parametrize("kind", ["report", "tables"])
+def test_a_lost_file_is_named_with_its_cure(opened, kind):
+    (folder,) = Path("results/.store", kind).iterdir()
+    next(file for file in folder.iterdir() if file.name != "manifest.json").unlink()
+    error = report("--open").exception
+    assert isinstance(error, UserError) and opened == []
+    assert f"rm -r {folder} && snakemake" in str(error)
+
+
 def test_an_outdated_page_opens_with_a_warning(opened, monkeypatch, caplog):
     (Path("results/tiny/report.html").resolve().parent / "manifest.json").unlink()
     with caplog.at_level(logging.WARNING):

@@ -217,6 +217,21 @@ def test_plan_gives_the_reasons(project):
     assert {job.kind for job in missing_jobs(graph)} == {*kinds}
 
 
+@pytest.mark.parametrize("command", ["plan", "verify"])
+def test_the_view_shows_todays_results_again_after_parameters_were_set_back(project, command):
+    for size in (32, 64):
+        change(image_size=size)
+        graph = build(read())
+        for job in graph.of_kinds("prepare", "store"):
+            run_job(job)
+    change(image_size=32)
+    job = build(read()).job("store/val")
+    (link, *_) = job.links
+    assert not link.samefile(job.paths[0])
+    run(command)
+    assert link.samefile(job.paths[0])
+
+
 def test_plan_takes_no_torch(project):
     code = "import sys; from pipeline_src.cli.main import app; app(['plan'], standalone_mode=False); "
     said = call(project, sys.executable, "-c", code + "print('torch' in sys.modules)", PYTHONPATH=str(ROOT))

@@ -41,12 +41,14 @@ def work(job: Job, folder: Path) -> None:
     job.options.get("during", lambda: None)()
 
 
-def graph(seed: int = 0, **options) -> Graph:
+EDITED = ("pipeline_src.labels",)  # modules that stand for edited code
+
+
+def graph(seed: int = 0, modules: tuple[str, ...] = (), **options) -> Graph:
     """A training, two evaluations of it, and a table."""
     found = Graph("mine")
-    found.add(
-        [Job("train", "train", ("model", "history.csv"), work, {"seed": seed}, options=options, view=VIEW / "run")]
-    )
+    files, view = ("model", "history.csv"), VIEW / "run"
+    found.add([Job("train", "train", files, work, {"seed": seed}, options=options, modules=modules, view=view)])
     train = found.job("train")
     for name in ("a", "b"):
         inputs = {"network": train}
@@ -86,12 +88,12 @@ def count(job: Job, folder: Path) -> dict[str, float]:
     return dict.fromkeys(written, 2.0)
 
 
-def evaluation(*splits: str, seed: int = 0) -> Job:
+def evaluation(*splits: str, seed: int = 0, modules: tuple[str, ...] = ()) -> Job:
     """An evaluation of a training on splits; `options["written"]` lists the files that each call wrote."""
-    found = graph(seed)
+    found = graph(seed, modules)
     inputs = {"network": found.job("train")}
     for split in splits:
-        inputs[f"store/{split}"] = Job("store", split, (split,), work, {"images": split.removeprefix("renamed_")})
+        inputs[f"store/{split}"] = Job("store", split, ("images",), work, {"images": split.removeprefix("renamed_")})
     for job in inputs.values():
         run_job(job)
     return Job(
@@ -143,9 +145,9 @@ def test_damaged_and_foreign_files_are_not_copied(damage):
 
 def test_copies_of_kept_files_name_the_reason():
     run_job(evaluation("a"))
-    upkeep.keep([evaluation("a", seed=1)], "a renamed function")
+    upkeep.keep([evaluation("a", modules=EDITED)], "a renamed function")
     for splits in (("a", "b"), ("a", "b", "c")):
-        more = evaluation(*splits, seed=1)
+        more = evaluation(*splits, modules=EDITED)
         run_job(more)
         assert more.options["written"] == [[f"{splits[-1]}.npz"]] and more.manifest.kept == []
         assert [record["why"] for record in more.manifest.kept_records] == ["a renamed function"]
@@ -214,6 +216,14 @@ def test_a_damaged_input_is_never_used_and_named_with_the_command_that_recompute
     shutil.rmtree(train.folder, ignore_errors=True)
     run_job(graph().job("train"))
     assert run_job(graph().job("a")) and upkeep.verify([graph().job("train")], COMMAND) == (2, [])
+
+
+@pytest.mark.parametrize("name", ["model", "history.csv", "manifest.json"])
+def test_a_result_that_lost_a_file_is_made_again(name):
+    job = graph().job("train")
+    run_job(job)
+    (job.folder / name).unlink()
+    assert not job.is_made and run_job(graph().job("train")) and upkeep.verify([job], COMMAND) == (2, [])
 
 
 def test_verify_names_what_was_made_from_other_bits():
@@ -302,8 +312,8 @@ def test_only_times_in_the_future_become_now():
 def test_keep_takes_results_over_into_todays_fingerprints(monkeypatch, link):
     monkeypatch.setattr(os, "link", link)
     finished()
-    new = graph(1)
-    assert differences(new.job("train")) == ["seed 0 -> 1"]
+    assert differences(graph(1).job("train")) == ["seed 0 -> 1"]
+    new = graph(modules=EDITED)
     assert differences(new.job("tables")) == ["inputs a changed", "inputs b changed"]
     kept = upkeep.keep([new.job(name) for name in ("train", "a", "b")], "a renamed function")
     old, now = graph().job("train"), new.job("train")
@@ -322,9 +332,9 @@ def test_a_killed_keep_is_carried_on():
     moment = 0
     while True:
         finished()
-        killed = is_killed(lambda: upkeep.keep([graph(1).job("train")], "a renamed function"), moment)
-        upkeep.keep([graph(1).job("train")], "a renamed function")
-        job = graph(1).job("train")
+        killed = is_killed(lambda: upkeep.keep([graph(modules=EDITED).job("train")], "a renamed function"), moment)
+        upkeep.keep([graph(modules=EDITED).job("train")], "a renamed function")
+        job = graph(modules=EDITED).job("train")
         assert job.faults() == [] and (VIEW / "run/model").samefile(job.paths[0])
         assert [record["fingerprint"] for record in job.manifest.kept] == [graph().job("train").fingerprint]
         if not killed:
@@ -369,9 +379,23 @@ def test_a_result_stays_if_its_link_cannot_be_written(caplog):
 def test_keep_refuses_what_is_damaged_or_not_shown(damage, words):
     old = finished().job("train")
     damage(old)
+    new = graph(modules=EDITED).job("train")
     with pytest.raises(UserError, match=words):
-        upkeep.keep([graph(1).job("train")], "why")
-    assert old.is_made and not graph(1).job("train").is_made
+        upkeep.keep([new], "why")
+    assert old.is_made and not new.is_made
+
+
+def test_keep_refuses_results_of_other_parameters_and_inputs():
+    finished()
+    for name in ("train", "a"):
+        run_job(graph(1).job(name))
+    new = graph(modules=EDITED)
+    with pytest.raises(UserError, match=r"train: seed 1 -> 0(.|\n)*a: .*train"):
+        upkeep.keep([new.job("train"), new.job("a")], "why")
+    run_job(graph().job("train"))
+    with pytest.raises(UserError, match=r"a: .*train"):
+        upkeep.keep([new.job("train"), new.job("a")], "why")
+    assert new.job("train").is_made and not new.job("a").is_made
 
 
 def test_names_of_jobs_and_patterns():

@@ -83,6 +83,14 @@ def test_removed_results_are_made_again_and_nothing_that_was_made_of_them(clone)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("lost", "target"), [("report/report.html", "report"), ("tables/T1.csv", "all")])
+def test_a_result_that_lost_a_file_is_made_again(clone, lost, target):
+    name, file = lost.split("/")
+    (clone / job(clone, name).folder / file).unlink()
+    assert planned(clone, "--", target) == {name: 1}
+
+
+@pytest.mark.slow
 def test_a_training_is_kept_though_its_inputs_have_times_in_the_future(clone):
     inputs = [clone / job(clone, f"store/{part}").folder / NAME for part in ("train", "val")]
     call(clone, "touch", "-d", "+1 hour", *map(str, inputs))

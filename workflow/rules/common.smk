@@ -112,14 +112,22 @@ def result(kind, *names):
     return [f"{STORE}/{kind}/{{fingerprint}}/{name}" for name in names]
 
 
-def manifest(job):
-    """Return the file that a job writes last."""
-    return f"{STORE}/{job.key}/{NAME}"
+def asked(jobs):
+    """Return the files to ask for so that Snakemake makes the results of some jobs: their manifests, which are written last.
+
+    Where a result lost other files, these are asked for, too: Snakemake looks at no file that nothing asks for.
+    """
+    files = []
+    for job in jobs:
+        files.append(f"{STORE}/{job.key}/{NAME}")
+        if (job.folder / NAME).exists():
+            files += [str(path) for path in job.paths if not path.exists()]
+    return list(dict.fromkeys(files))
 
 
-def manifests(*kinds):
-    """Return an input function of a target: it returns the manifests of all jobs of some kinds."""
-    return lambda wildcards: [manifest(job) for job in GRAPH.of_kinds(*kinds)]
+def results_of(*kinds):
+    """Return an input function of a target: it returns the files to ask for of all jobs of some kinds."""
+    return lambda wildcards: asked(GRAPH.of_kinds(*kinds))
 
 
 # What the rules of all jobs share
@@ -159,7 +167,7 @@ if PLANS:
     result_or_stop(show_results)
     MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
     # The results that people open, and all that are missing: also removed ones that others were computed from.
-    ALL = list(dict.fromkeys(map(manifest, [*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)])))
+    ALL = asked([*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)])
 
 
 # How messages of Snakemake about every job begin. They are not shown, but its file in .snakemake/log has them.
