@@ -20,7 +20,7 @@ from pipeline_src.pipeline.fingerprint import (
     file_digest,
     file_fingerprint,
 )
-from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
+from pipeline_src.pipeline.manifest import NAME, STORE, Manifest
 from pipeline_src.python_source import installed
 
 UNFINISHED = STORE / "unfinished"
@@ -133,8 +133,8 @@ class Job:
             return manifest
         return None
 
-    def faults(self, reads: str = "") -> list[Fault]:
-        """Return the missing and damaged files of the result, or its manifest if it is unreadable.
+    def faults(self, reads: str = "") -> list[str]:
+        """Return a clause on each missing or damaged file of the result, or on its manifest.
 
         Args:
             reads: the `reads` of a job that reads the result: the one file that it depends on.
@@ -142,7 +142,7 @@ class Job:
         """
         manifest = self.manifest
         if manifest is None:
-            return [Fault(self.folder / NAME, "unreadable", "")]
+            return [f"{self.folder / NAME} is missing or damaged"]
         return manifest.faults(self.folder, self._read_files(manifest, reads))
 
     def content_of(self, reads: str = "") -> str:

@@ -70,26 +70,19 @@ def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "
         reads: the one file that is read of each result (`Job.reads`); all if it is empty.
     """
     for needed in jobs:
-        if needed.manifest is None:
-            raise UserError(
-                f"{reader} needs {needed.name}, which is not there",
-                found=f"no manifest in {needed.folder}, or a damaged one",
-                expected="a finished result of today's parameters, data and code",
-                fix=remedy(needed, command) if needed.folder.exists() else command,
-            )
         faults = needed.faults(reads)
         if faults:
             raise UserError(
                 f"{reader} needs {needed.name}: {faults[0]}",
-                found=f"sha256 {faults[0].actual or 'of no file'}",
-                expected=f"sha256 {faults[0].expected}, from {needed.folder}/manifest.json",
+                expected="a finished result of today's parameters, data and code, with the files "
+                f"of {needed.folder / NAME}",
                 fix=remedy(needed, command),
             )
 
 
 def remedy(job: Job, command: str) -> str:
-    """Return the command that recomputes a damaged result."""
-    return f"rm -r {job.folder} && {command}"
+    """Return the command that computes an absent or damaged result."""
+    return f"rm -r {job.folder} && {command}" if job.folder.exists() else command
 
 
 def _write_result(job: Job, new: Path) -> None:

@@ -141,7 +141,7 @@ def _keep_problem(job: Job) -> str:
             return f"it was computed from another result of {needed.name}"
     if list(manifest.files) != list(job.files):
         return f"it writes other files: {', '.join(sorted(set(manifest.files) ^ set(job.files)))}"
-    return ", ".join(map(str, manifest.faults(folder)))
+    return ", ".join(manifest.faults(folder))
 
 
 def leftovers(params: Params) -> dict[Path, str]:
