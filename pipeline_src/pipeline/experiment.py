@@ -221,11 +221,10 @@ class ExperimentGraph(Graph):
                         fix=f"add {needed} to the experiment's `methods:`",
                     )
                 if self.posthoc(needed):
-                    trained = [method for method in self.methods if not self.posthoc(method)]
                     raise UserError(
                         f"methods.{name} needs a method that trains, "
                         f"and {needed!r} is post-hoc itself",
-                        expected=", ".join(trained) or "baseline",
+                        expected="a method that is not, such as baseline",
                     )
             # A method with `validates_null` validates on crops that show no object.
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):

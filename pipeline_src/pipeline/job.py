@@ -218,8 +218,7 @@ class Graph:
     def job(self, name: str) -> Job:
         """Return the job of a name; if there is none, a UserError suggests the nearest name."""
         if name not in self.jobs:
-            kind = name.partition("/")[0]
-            same_kind = [job.name for job in self.of_kinds(kind)]
+            same_kind = fnmatch.filter(self.jobs, name.partition("/")[0] + "*")
             raise UserError(
                 f"experiment {self.name} has no job {name}",
                 expected=few(same_kind or self.jobs, most=50),
@@ -258,8 +257,8 @@ class Graph:
         """
         matches = set()
         for pattern in patterns:
-            names = set(fnmatch.filter(self.jobs, pattern))
-            matches |= names or {self.job(pattern).name}  # `job` raises the error
+            # `job` raises the error
+            matches.update(fnmatch.filter(self.jobs, pattern) or [self.job(pattern).name])
         return [job for name, job in self.jobs.items() if name in matches]
 
 

@@ -230,6 +230,15 @@ def test_numbers_of_counts_do_not_depend_on_how_pixels_are_counted():
     assert counting <= code_digests(numbers.evaluate_run, ()).keys()
 
 
+def test_a_module_of_steps_counts_whole_if_it_is_imported_whole():
+    files = {"numbers", "networks", "data"}
+    found = fingerprint._code_digests(("pipeline_src.pipeline.steps.numbers.evaluate_run",))
+    assert not {f"pipeline_src/pipeline/steps/{name}.py" for name in files} & found.keys()
+    whole = fingerprint._code_digests(("pipeline_src.pipeline.steps.networks",))
+    assert "pipeline_src/pipeline/steps/networks.py" in whole
+    assert "pipeline_src/pipeline/steps/data.py:report_overlap" in whole
+
+
 def test_the_class_of_a_method_counts_and_no_other_method():
     first, second = (code_digests(networks.train_network, (method(),)) for method in (baseline.Baseline, brier.Brier))
     assert set(first) ^ set(second) == {f"pipeline_src/training/methods/{name}.py" for name in ("baseline", "brier")}
