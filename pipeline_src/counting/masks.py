@@ -34,9 +34,9 @@ def object_unclear(values: Iterable[int]) -> bool:
     Args:
         values: that occur in a mask, without ignored pixels.
     """
-    present = sorted(values)
+    present = [mask_value for mask_value in sorted(values) if mask_value > 0]
     top = max(present, default=0)
-    below = [mask_value for mask_value in present[:-1] if mask_value > 0]
+    below = present[:-1]
     # Soft edges have values on both sides of 127, so values on one side only are other objects.
     two_objects = bool(below) and below[0] < SMALL and below[-1] <= 127
     return 1 < top <= 127 or two_objects

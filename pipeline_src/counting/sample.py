@@ -247,7 +247,7 @@ def _checked_classes(sample: Sample) -> Sample:
             f"are up to {deviation:g} off 1",
             expected="floats in [0, 1] that sum to 1 over the classes",
             fix="apply the softmax to logits, in float32 (judge and calibrate: --logits); convert "
-            "one-hot decisions to floats",
+            "one-hot decisions to floats; divide uint8 by 255",
         )
     if low < 0 or high > 1:
         return replace(sample, probability=values.clip(0, 1))
@@ -271,9 +271,10 @@ def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> Use
         found, expected, fix: of the error, if no mistake is more likely than this `fix`.
     """
     values = numpy_array(sample.probability)
-    missing = np.argwhere(np.isnan(values))
+    missing = np.argwhere(~np.isfinite(values))
     if len(missing):
-        found = f"{len(missing)} value(s) that are NaN, the first at index {missing[0].tolist()}"
+        found = f"{len(missing)} NaN or infinite value(s), the first at index {missing[0].tolist()}"
+        fix = "replace them, and correct the network that gives them"
     elif values.min() >= 0 and 2 < values.max() <= 100:
         fix = "divide percent by 100"
     elif sample.classes and np.allclose(values.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):

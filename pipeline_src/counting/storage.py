@@ -76,8 +76,8 @@ def load(path: Path | str) -> dict[str, Counts]:
         raise UserError(
             f"{path} is not a counts file that can be read",
             found=f"{type(error).__name__}: {error}",
-            expected=f"a file that `evaluate` or `judge` wrote, with {FORMAT}",
-            fix="remove it and run the same command again",
+            expected="a file that `evaluate`, `judge` or `Evaluation.save` wrote",
+            fix="run the command again that writes it",
         ) from error
 
 

@@ -44,8 +44,8 @@ def find(groups: str, data_root: Path | None) -> Path | None:
         raise UserError(
             f"the file of groups {groups} is missing",
             expected=f"a csv file with the columns {','.join(COLUMNS)}, in the working folder "
-            f"or in {data_root}",
-            fix="put it there, or remove `groups`",
+            "or, of a dataset, in the folder of the data",
+            fix="put it there, or leave out the groups",
         )
     return path
 

@@ -159,6 +159,12 @@ def calibrate_folder(
                 "size are calibrated at their own size, so their scores by judge differ"
             )
         record = Record.of(calibrator, pixels)
+        # Fitted temperatures are from 0.01 to 100 (`calibrators.temperature.BOUNDS`).
+        if not 0.0101 < record.parameters.get("temperature", 1) < 99:
+            warnings.append(
+                "the temperature is at a limit of the search: 0.01 where the maps are right on "
+                "every pixel, 100 where they hold no information or are inverted"
+            )
         result: Content = {
             "method": method,
             "keeps_class": calibrator.keeps_class,
@@ -232,12 +238,9 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
     """Raise a UserError where the pixels of the masks in `mask` all have one class."""
     present = _classes(pixels)
     if len(present) < 2:
-        found = "no pixel"
-        if len(present):
-            found = f"only class {present[0]} (0 is background)"
         raise UserError(
             f"no calibrator can be fitted to the masks in {mask}",
-            found=found,
+            found=f"pixels of the classes {present.tolist()} (0 is background)",
             expected="pixels of two classes or more",
             fix="give --mask the masks of validation images with and without objects",
         )

@@ -22,6 +22,7 @@ MEANINGS = {
     "uint8": (1, "decisions 0 and 1"),
     "uint16": (255, "8-bit values or percent"),
 }
+TOPS = {"uint8": 255, "uint16": 65535, "float": 1}  # type of maps -> the value of probability 1
 
 
 class FolderCounts:
@@ -111,14 +112,12 @@ class FolderCounts:
         """
         values = sorted(self.examples)  # that occur in the masks, without the ignored value
         top = max(values, default=0)
-        below = [mask_value for mask_value in values[:-1] if mask_value > 0]
-        void_is_object = self.form.ignore == 255 and self.ignored > 0 and top == 0
+        below = self.values[1:top].any()
+        void_is_object = self.form.ignore == 255 and self.ignored and top == 0
         if not (void_is_object or object_unclear(values)):
             return
-        shown = []
-        for mask_value in values[:4] + values[4:][-1:]:  # the least four, and the highest
-            shown.append(f"{mask_value} ({self.examples[mask_value]})")
-        found = f"the values {', '.join(shown)}"
+        shown = [f"{mask_value} ({self.examples[mask_value]})" for mask_value in values]
+        found = f"the values {few(shown, 5)} (floats up to 1 times 255)"
         fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
         if below:
             fix += f"; if {top} marks ignored pixels: --ignore {top}"
@@ -140,7 +139,7 @@ class FolderCounts:
         for kind, (limit, meaning) in MEANINGS.items():
             highest = self.highest.get(kind, 0)
             if 0 < highest <= limit:
-                top = np.iinfo(kind).max
+                top = TOPS[kind]
                 raise UserError(
                     f"the {kind} maps look like {meaning}: read as probabilities, all would be "
                     "nearly 0",
@@ -155,7 +154,11 @@ class FolderCounts:
         return [*self._corrections(), *self._likely_mistakes()]
 
     def _corrections(self) -> Iterator[str]:
-        """Yield a line for maps that were resized, an --ignore without effect, and gray masks."""
+        """Yield a line for maps that were resized, an --ignore without effect, gray masks, and
+        classes without masks.
+        """
+        if self.form.no_object and self.form.classes:
+            yield "without masks every pixel has class 0, the background"
         if self.resized:
             yield (
                 f"{len(self.resized)} map(s) had another size than their mask and were resized "
@@ -173,13 +176,16 @@ class FolderCounts:
             yield f"{number} mask pixel(s) were neither 0 nor 255 and were cut at > 127{hint}"
 
     def _likely_mistakes(self) -> Iterator[str]:
-        """Yield a line for maps that are 0, decisions, inverted or on another scale, and for masks
-        without an object.
+        """Yield a line for images without a pixel that counts, maps that are 0, decisions, inverted
+        or on another scale, and masks without an object or without background.
         """
         raw = self.counts()["raw"]
         histogram = raw.histogram
         if not raw.pixels:
             return
+        void = np.array(raw.images.ids)[raw.images.column("pixels") == 0]
+        if len(void):
+            yield f"{len(void)} image(s) have no pixel that counts ({few(void)})"
         if max(self.highest.values()) == 0:
             yield "every map is 0 everywhere"
         # All pixels are in the level of doubt 0, at its beginning: their confidence is 1.
@@ -191,29 +197,25 @@ class FolderCounts:
         objects = histogram.count[:, :, 1]  # pixels whose label is the object
         if raw.confusion is not None:
             objects = raw.confusion[1:]  # pixels whose label is another class than 0
+        if not objects.any() and not self.form.no_object:
+            yield "no mask has an object, only class 0 (background) and ignored pixels"
         if objects.any() and not self.form.classes:
-            yield from self._scales()
-        elif not objects.any() and not self.form.no_object:
-            only = ", only class 0 and ignored pixels"
-            yield f"no mask has an object{only if self.form.classes else ''}"
+            if objects.sum() == raw.pixels:
+                yield "no pixel that counts is background: is --ignore the value of the background?"
+            for kind, highest in self.highest.items():
+                top = TOPS[kind]
+                if 0 < highest <= top / 2:
+                    yield (
+                        f"no {kind} map has a value above {highest:g} of {top}, and the masks have "
+                        f"objects: if {highest:g} or less stands for probability 1, the maps are "
+                        f"in percent or on another scale; save {top} * probability"
+                    )
         accuracy = value("accuracy", raw)
         if accuracy < 1 / (self.form.classes or 2):
             yield (
                 f"the maps are right on {100 * accuracy:.1f} % of the pixels: are maps or masks "
                 "inverted or swapped, or class ids in another order?"
             )
-
-    def _scales(self) -> Iterator[str]:
-        """Yield a line for each integer type whose maps use only the lower half of its range."""
-        for kind in MEANINGS:
-            highest = self.highest.get(kind, 0)
-            top = int(np.iinfo(kind).max)
-            if 0 < highest <= top // 2:
-                yield (
-                    f"no {kind} map has a value above {highest} of {top}, and the masks have "
-                    f"objects: if {highest} or less stands for probability 1, the maps are in "
-                    f"percent or on another scale; save round({top} * probability)"
-                )
 
 
 def count_folder(

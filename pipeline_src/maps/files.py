@@ -126,8 +126,7 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not by_stem:
         raise UserError(
             f"{source} holds no file to read",
-            found="other files",
-            expected=f"a folder with files that end in {' '.join(suffixes)} "
+            expected=f"a folder, or a pattern, of files that end in {' '.join(suffixes)} "
             "(JPEG changes probabilities)",
             fix="name the folder of the files",
         )
@@ -189,7 +188,8 @@ def check_files(problems: Sequence[str]) -> None:
             found=listed(problems),
             expected="readable maps and masks, one mask for every map, of the same name except for "
             "the suffix",
-            fix="replace, add or remove them",
+            fix="replace, add or remove them; names with other ends need a pattern, such as "
+            "--mask 'DIR/*_mask.png'",
         )
 
 
@@ -219,14 +219,6 @@ class Form:
     def axes(self) -> int:
         """The number of axes of an image, without that of the classes."""
         return 3 if self.volumes else 2
-
-    @property
-    def shape(self) -> str:
-        """The expected shape of a map as text for messages, such as "(3, height, width)"."""
-        axes = ["depth", "height", "width"][-self.axes :]
-        if self.classes:
-            axes.insert(0, str(self.classes))
-        return f"({', '.join(axes)})"
 
 
 @dataclass(frozen=True)
@@ -268,7 +260,7 @@ class SavedMap:
         if logits is None or logits is self.logits:
             probability = resized(self.probability, self.target.shape)
         else:
-            probability = _probabilities(self.pair.map, logits, of_classes=logits.ndim == 3)
+            probability = _probabilities(logits, of_classes=logits.ndim == 3)
         return Sample(self.pair.stem, probability, self.target, ignore)
 
     def fitted_logits(self) -> np.ndarray | None:
@@ -285,8 +277,7 @@ def read_pairs(pairs: Sequence[Pair], form: Form) -> Iterator[SavedMap]:
         UserError: after all others, names all files that cannot be used.
     """
     problems = []
-    console = Console(stderr=True)
-    for pair in track(pairs, "Read maps", console=console, transient=True):
+    for pair in track(pairs, "Read maps", console=Console(stderr=True), transient=True):
         try:
             yield read_pair(pair, form)
         except UserError as error:
@@ -295,11 +286,12 @@ def read_pairs(pairs: Sequence[Pair], form: Form) -> Iterator[SavedMap]:
 
 
 def read_pair(pair: Pair, form: Form) -> SavedMap:
-    """Return the content of a pair: the mask, then the map, which must fit `form` and the mask.
+    """Return the content of a pair: the map must fit `form`, and its mask.
 
     Raises:
         UserError: names the file that cannot be used.
     """
+    probability, logits, stored_shape = read_map(pair.map, form)
     target = None
     mask_values = np.zeros(256, np.int64)  # of a mask of classes they are not counted
     classes = form.classes
@@ -307,27 +299,27 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
         target = read_labels(pair.mask, classes, form.ignore)
     elif pair.mask:
         target, mask_values = read_mask(pair.mask, form.ignore)
-    probability, logits, stored_shape = read_map(pair.map, form)
     size = probability.shape[-form.axes :]
     expected_classes = (classes,) if classes else ()
     if probability.shape[: -form.axes] != expected_classes:
         raise UserError(
             f"{pair.map}: an array of another shape than other maps",
             found=probability.shape,
-            expected=form.shape,
+            expected=f"{classes or 'no'} classes, then {form.axes} axes of pixels",
         )
     if form.no_object:  # as with a mask of zeros: every pixel is background
         target = np.zeros(size, np.uint8)
-        mask_values[0] = target.size
     if target is not None:
         check_size(pair.map, size, target.shape)
-    if form.volumes:  # its slices are counted as one image, one below the other
-        joined = (*probability.shape[:-3], -1, size[-1])  # (D H, W) or (K, D H, W)
-        probability = probability.reshape(joined)
-        if logits is not None:
-            logits = logits.reshape(joined)
-        if target is not None:
-            target = target.reshape(-1, size[-1])
+    if pair.mask and {suffix_of(pair.map), suffix_of(pair.mask)} <= set(VOLUME_SUFFIXES):
+        _check_places(pair.map, pair.mask)
+    # The slices of a volume are counted as one image, one below the other.
+    joined = (*expected_classes, -1, size[-1])  # (D H, W) or (K, D H, W)
+    probability = probability.reshape(joined)
+    if logits is not None:
+        logits = logits.reshape(joined)
+    if target is not None:
+        target = target.reshape(-1, target.shape[-1])
     return SavedMap(
         pair=pair,
         probability=probability,
@@ -410,18 +402,20 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     Raises:
         UserError: not readable, several channels, no probabilities.
     """
-    if suffix_of(path) in JPEG_SUFFIXES:
-        raise UserError(
-            f"{path}: a JPEG file, which changes probabilities",
-            fix="save the map as PNG, TIFF or .npy",
-        )
     array, stored_shape = _load(path, "colors")
     axes = form.axes
-    if array.ndim not in (axes, axes + 1) or 0 in array.shape:
+    # A single class is a batch. Logits do not sum to 1 over their classes: without a mask only the
+    # shortest axis shows where these are.
+    wrong_classes = form.classes == 1
+    if form.classes and form.logits and form.no_object:
+        wrong_classes |= array.shape[-1] < min(array.shape[:-1])
+    if array.ndim not in (axes, axes + 1) or 0 in array.shape or wrong_classes:
         raise UserError(
             f"{path}: no map of probabilities",
             found=f"an array of shape {array.shape}",
-            expected=form.shape,
+            expected="(height, width), or with a depth as its mask; (K, ...) of K classes",
+            fix="array[0] of a batch of one; np.moveaxis(array, -1, 0) if the classes are last; "
+            "mask.argmax(axis=0) if its mask is one-hot",
         )
     # Decisions (bool) and other floats than these two.
     if array.dtype.kind in "bf" and array.dtype not in (np.float32, np.float64):
@@ -429,7 +423,14 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     logits = None
     if form.logits:
         logits = array
-        array = _probabilities(path, logits, of_classes=array.ndim > axes)
+        if logits.dtype.kind != "f" or not np.isfinite(logits).all():
+            raise UserError(
+                f"{path}: no logits",
+                found=f"{logits.dtype}, not all of them finite numbers",
+                expected="finite floats",
+                fix="replace NaN and inf; leave out --logits if the maps hold probabilities",
+            )
+        array = _probabilities(logits, of_classes=array.ndim > axes)
     # `checked` wants a mask, which is not known here: with False everywhere, every pixel counts.
     every_pixel = np.broadcast_to(False, array.shape[-axes:])
     probability = checked(array, every_pixel, str(path)).probability
@@ -441,17 +442,10 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     return probability, logits, stored_shape
 
 
-def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarray:
+def _probabilities(logits: np.ndarray, of_classes: bool) -> np.ndarray:
     """Return the probabilities of logits, float32: by softmax over the first axis of K classes, by
     the logistic function of one object.
     """
-    if logits.dtype.kind != "f" or not np.isfinite(logits).all():
-        raise UserError(
-            f"{path}: no logits",
-            found=f"{logits.dtype}, not all of them finite numbers",
-            expected="finite floats",
-            fix="leave out --logits if the maps hold probabilities",
-        )
     if of_classes:
         return np.asarray(softmax(logits, axis=0), np.float32)
     return np.asarray(expit(logits), np.float32)
@@ -478,7 +472,22 @@ def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) ->
         f"{path}: rotated, cropped or resampled",
         found=f"{' x '.join(map(str, size))} pixels",
         expected=f"{' x '.join(map(str, mask_size))}, as its mask",
+        fix="save the map of the whole image; if the classes are last: np.moveaxis(array, -1, 0)",
     )
+
+
+def _check_places(path: Path, mask: Path) -> None:
+    """Raise a UserError if the voxels of a NIfTI map lie at other places than those of its mask."""
+    affine = nifti(path).affine
+    affine_of_mask = nifti(mask).affine
+    if not np.allclose(affine, affine_of_mask, atol=1e-3):
+        raise UserError(
+            f"{path}: another affine than that of its mask {mask}",
+            found=affine,
+            expected=affine_of_mask,
+            fix="resample one of them: nibabel.processing.resample_from_to; if only the header is "
+            "wrong, save the map with the affine of its mask",
+        )
 
 
 def resized(
@@ -518,14 +527,17 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     Raises:
         UserError: not readable, several different channels, an unknown type or value.
     """
-    array = _load_mask(path, "either", "buif")
+    array = _load_mask(path, "either")
     ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
-    values = np.where(ignored, np.zeros(1, array.dtype), array)
+    values = np.where(ignored, 0, array)
     low = values.min()
     high = values.max()
     if not (low >= 0 and high <= 255):  # also true where a value is NaN
         raise UserError(
-            f"{path}: no mask", found=f"values from {low:g} to {high:g}", expected="0 to 255"
+            f"{path}: no mask",
+            found=f"values from {low:g} to {high:g}",
+            expected="0 to 255",
+            fix="divide 16-bit values by 257; name the value of ignored pixels by --ignore",
         )
     if array.dtype.kind in "bf" and high <= 1:  # bool, or floats from 0 to 1
         values = 255 * values
@@ -539,7 +551,7 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
 
 
 def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarray:
-    """Return a mask of class ids, (H, W) or (D, H, W) integers from 0 to K - 1, and K where a pixel
+    """Return a mask of class ids, (H, W) or (D, H, W) int64 from 0 to K - 1, and K where a pixel
     never counts.
 
     Args:
@@ -547,15 +559,14 @@ def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarr
         ignore: the id in the file of pixels that never count, 255 by default.
 
     Raises:
-        UserError: not readable, several different channels, no integers, unknown ids, JPEG (changes
-            ids).
+        UserError: not readable, several different channels, unknown ids, JPEG (changes ids).
     """
-    if suffix_of(path) in JPEG_SUFFIXES:
-        raise UserError(f"{path}: a JPEG file, which changes class ids", fix="save the ids as PNG")
     if ignore is None:
         ignore = IGNORED
-    ids = _load_mask(path, "indices", "iu").astype(np.int64)
-    unknown = np.unique(ids[((ids < 0) | (ids >= classes)) & (ids != ignore)])
+    stored = _load_mask(path, "indices")
+    ids = np.nan_to_num(stored).astype(np.int64)
+    known = (ids >= 0) & (ids < classes) | (ids == ignore)
+    unknown = np.unique(stored[~known | (ids != stored)])
     if len(unknown):
         raise UserError(
             f"{path}: class ids that the maps do not have",
@@ -566,19 +577,18 @@ def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarr
     return np.where(ids == ignore, classes, ids)
 
 
-def _load_mask(path: Path, palette: Palette, kinds: str) -> np.ndarray:
-    """Return the array of a mask, (H, W) or (D, H, W).
+def _load_mask(path: Path, palette: Palette) -> np.ndarray:
+    """Return the array of a mask, (H, W) or (D, H, W), of numbers of any type.
 
     Args:
         palette: what is read of a picture with a palette.
-        kinds: the letters (`numpy.dtype.kind`) of the types of numbers that it may have.
     """
     array, _ = _load(path, palette)
-    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in kinds:
+    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
         raise UserError(
             f"{path}: no mask",
             found=f"an array of shape {array.shape} and type {array.dtype}",
-            expected="(height, width) or (depth, height, width), of class ids whole numbers",
+            expected="numbers of shape (height, width) or (depth, height, width)",
         )
     return array
 
@@ -591,8 +601,13 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
     file, with that axis.
 
     Args:
-        palette: what is read of a picture with a palette.
+        palette: what is read of a picture with a palette. Only binary masks, "either", may be JPEG.
     """
+    if suffix_of(path) in JPEG_SUFFIXES and palette != "either":
+        raise UserError(
+            f"{path}: a JPEG file, which changes probabilities and class ids",
+            fix="save it as PNG, TIFF or .npy",
+        )
     try:
         check_regular(path)
         if suffix_of(path) in VOLUME_SUFFIXES:
@@ -605,7 +620,10 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
     except UserError:
         raise
     except Exception as error:  # numpy, zipfile, nibabel and Pillow raise anything
-        raise UserError(f"{path}: not readable ({error})") from error
+        raise UserError(
+            f"{path}: not readable ({error})",
+            fix="write the file again, a TIFF with floats of 32 bits",
+        ) from error
     return array.reshape(_without_channel(path, array.shape)), array.shape
 
 
@@ -650,12 +668,14 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
     with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise UserError(f"{path}: several pictures; expected one in a file")
+        # Of colors, and of gray with transparency, Pillow reads the upper 8 bits only.
+        if ";16" in str(image.tile) and image.mode[0] != "I":
+            raise UserError(f"{path}: 16-bit color", fix="save one channel")
         if palette == "indices" and image.mode in ("1", "L", "P"):
             return stored_ids(image)
         if palette == "either" and image.mode == "P":
             indices = np.array(image)
-        # Only where needed, because Pillow copies a picture that has the mode already.
-        array = np.asarray(image.convert(MODES[image.mode]) if image.mode in MODES else image)
+        array = np.asarray(image.convert(MODES.get(image.mode, image.mode)))
     if array.ndim == 2:
         return array
     colors = array[..., :3]
@@ -668,5 +688,4 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
         )
     if array.shape[2] == 4 and array[..., 3].min() < 255:
         raise UserError(f"{path}: partly transparent", fix="save it without an alpha channel")
-    gray: np.ndarray = colors[..., 0]
-    return gray
+    return np.asarray(colors[..., 0])

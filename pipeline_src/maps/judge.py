@@ -205,10 +205,8 @@ def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
     if not groups:
         return None
     group_names = names(stems, groups, find(groups, None))
-    unnamed = []
-    for name in group_names:
-        if isinstance(name, tuple):  # (stem,) of an image without a row in the file
-            unnamed.append(name[0])
+    # An image without a row in the file has the name (stem,).
+    unnamed = [name[0] for name in group_names if isinstance(name, tuple)]
     if unnamed:
         raise UserError(
             f"the file of groups {groups} does not name all images",

@@ -28,7 +28,7 @@ def read(file: Path = FILE) -> Params:
             f"{file} does not exist",
             found=f"the folder {Path.cwd()}",
             expected="the file of parameters",
-            fix="run the command in the top folder of the clone",
+            fix="run the command in the top folder of the clone; to compare saved maps give --mask",
         )
     return validate(Params, read_yaml(file), str(file))
 

@@ -177,6 +177,11 @@ def test_an_empty_evaluation_is_saved(tmp_path):
     assert len(Evaluation.load(tmp_path / "counts.npz").update(MAPS, MASKS)) == len(MAPS)
 
 
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        Evaluation.load(tmp_path / "missing.npz")
+
+
 def test_nothing_counted_is_nothing_known():
     report = Evaluation().compute(intervals=True)
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1

@@ -22,6 +22,7 @@ THREE = np.float32([0.1, 0.2, 0.7])[(np.arange(3)[:, None, None] - LABELS - 1) %
 LAST = THREE.transpose(1, 2, 0)
 CLASSES = {"maps/a.npy": THREE, "maps/b.npy": THREE, "masks/a.png": LABELS, "masks/b.png": LABELS}
 JPEG = {"a.npy": None, "a.jpg": MASK, "b.npy": None, "b.JPEG": MASK}
+NO_MASK = {"mask": None, "logits": True}
 VOID = np.full(P.shape, 9, np.uint8)
 
 
@@ -61,7 +62,36 @@ JUDGE = [  # name, files, options, names in the error
     ("text as picture", {"masks/b.png": b"no picture"}, {}, ["b.png"]),
     ("logits", {"maps/b.npy": 8 * P - 4}, {}, ["b.npy", "sigmoid"]),
     ("logits of classes", CLASSES | {"maps/b.npy": 8 * THREE - 4}, {}, ["b.npy", "softmax"]),
-    ("NaN", {"maps/b.npy": np.where((Y == 2) & (X > 29), np.nan, P)}, {}, ["b.npy", "2 value(s)", "[2, 30]"]),
+    ("NaN", {"maps/b.npy": np.where((Y == 2) & (X > 29), np.nan, P)}, {}, ["b.npy", " 2 NaN", "[2, 30]"]),
+    ("infinity", {"maps/b.npy": np.where(DISC, np.inf, P)}, {}, ["b.npy", "infinite", "replace"]),
+    ("a batch", {f"maps/{k}.npy": P[None, None] for k in "ab"}, {}, ["(1, 1, 24, 32)", "array[0]"]),
+    ("a batch of classes", {f"maps/{k}.npy": THREE[None] for k in "ab"}, {}, ["(1, 3, 24, 32)", "array[0]"]),
+    ("a batch of logits", {f"maps/{k}.npy": 8 * P[None, None] for k in "ab"}, NO_MASK, ["(1, 1, 24, 32)"]),
+    ("logits of classes last", {f"maps/{k}.npy": LAST for k in "ab"}, NO_MASK, ["(24, 32, 3)", "np.moveaxis"]),
+    (
+        "logits last with masks",
+        CLASSES | {f"maps/{k}.npy": LAST for k in "ab"},
+        {"logits": True},
+        ["b.npy", "np.moveaxis"],
+    ),
+    ("one-hot mask", {"masks/a.png": None, "masks/a.npy": np.stack([~DISC, DISC])}, {}, ["mask.argmax(axis=0)"]),
+    ("classes as uint8", {f"maps/{k}.npy": np.uint8(255 * THREE) for k in "ab"}, {}, ["uint8", "by 255"]),
+    (
+        "16-bit color",
+        {"maps/b.npy": None, "maps/b.png": np.dstack([np.uint16(60000 * P)] * 3)},
+        {},
+        ["b.png", "16-bit"],
+    ),
+    (
+        "16-bit color TIFF",
+        {"maps/b.npy": None, "maps/b.tif": np.dstack([np.uint16(MASK)] * 3)},
+        {},
+        ["b.tif", "16-bit"],
+    ),
+    ("64-bit TIFF", {"maps/b.npy": None, "maps/b.tif": np.float64(P)}, {}, ["b.tif", "32 bits"]),
+    ("16-bit mask", {"masks/b.png": np.uint16(65535 * DISC)}, {}, ["b.png", "65535", "257"]),
+    ("nothing fits", {}, {"mask": "masks/*.bmp"}, ["masks/*.bmp", "pattern"]),
+    ("missing groups", {}, {"groups": "none.csv"}, ["none.csv", "working folder"]),
     ("percent", {"maps/b.npy": 100 * P}, {}, ["b.npy", "percent"]),
     ("percent as uint16", {f"maps/{k}.npy": np.uint16(100 * P) for k in "ab"}, {}, ["80", "percent"]),
     ("JPEG map", {"maps/b.npy": None, "maps/b.jpg": MASK}, {}, ["b.jpg", "JPEG"]),
@@ -80,7 +110,7 @@ JUDGE = [  # name, files, options, names in the error
     ("255 of two classes", {f"maps/{k}.npy": np.stack([1 - P, P]) for k in "ab"}, {}, ["--ignore 255"]),
     ("ignore of the object", {}, {"ignore": 255}, ["--ignore 255"]),
     ("all ignored", {"masks/a.png": VOID, "masks/b.png": VOID}, {"ignore": 9}, ["masks", "--ignore"]),
-    ("classes and one object", CLASSES | {"maps/b.npy": P}, {}, ["b.npy", "(3, "]),
+    ("classes and one object", CLASSES | {"maps/b.npy": P}, {}, ["b.npy", "(24, 32)", "3 classes"]),
     ("classes last", CLASSES | {"maps/b.npy": LAST}, {}, ["b.npy", "np.moveaxis(array, -1, 0)"]),
     (
         "all classes last",
@@ -91,7 +121,7 @@ JUDGE = [  # name, files, options, names in the error
     ("sums below 1", CLASSES | {"maps/b.npy": THREE / 2}, {}, ["b.npy", "0.5"]),
     ("ids beyond", CLASSES | {"masks/b.png": LABELS + 2}, {}, ["b.png", "3, 4", "--ignore"]),
     ("JPEG ids", CLASSES | {"masks/b.png": None, "masks/b.jpg": LABELS}, {}, ["b.jpg"]),
-    ("ids as floats", CLASSES | {"masks/b.png": None, "masks/b.npy": np.float32(LABELS)}, {}, ["b.npy", "float32"]),
+    ("ids as floats", CLASSES | {"masks/b.png": None, "masks/b.npy": LABELS + 0.5}, {}, ["b.npy", "0.5", "2.5"]),
     ("bins", {}, {"bins": 11}, ["11", "10"]),
     ("groups", {}, {"groups": "^(b)"}, ["^(b)", "- a"]),
     ("groups of a file", {"groups.csv": b"id,group\nb,1\n"}, {"groups": "groups.csv"}, ["groups.csv", "- a"]),
@@ -126,8 +156,8 @@ def test_judge_refuses(files, options, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make(tmp_path, files)
     options = {"mask": "masks", "out": "results", "resamples": 0} | options
-    mask, out = Path(options.pop("mask")), Path(options.pop("out"))
-    refused(lambda: judge_folder(Path("maps"), mask, "net", out, **options), *names)
+    mask, out = options.pop("mask"), Path(options.pop("out"))
+    refused(lambda: judge_folder(Path("maps"), mask and Path(mask), "net", out, **options), *names)
 
 
 @pytest.mark.parametrize(

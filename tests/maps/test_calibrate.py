@@ -90,6 +90,20 @@ def test_the_temperature_that_was_put_in_is_found(done):
     assert result["clamp"] == {"uint8": 1 / 510, "uint16": 1 / 131070, "float": 1e-7}
 
 
+@pytest.mark.parametrize(("values", "limit"), [((50, 200), 0.01), ((100, 100), 100)])
+def test_a_temperature_at_its_limit_is_told(values, limit, tmp_path):
+    """Maps that are right everywhere, and maps of one value."""
+    truth = np.uint8([[0, 1]] * 20)
+    folders = [tmp_path / name for name in ("maps", "masks")]
+    for folder, array in zip(folders, (np.uint8(values)[truth], 255 * truth), strict=True):
+        folder.mkdir()
+        for stem in "ab":
+            cv2.imwrite(str(folder / f"{stem}.png"), array)
+    result = calibrate_folder(*folders, folders[0], tmp_path / "out", resamples=0)
+    assert read_calibrator(tmp_path / "out/calibrator.json", 2, "", "")[0].temperature == pytest.approx(limit, rel=0.01)
+    assert any("temperature" in line for line in result["warnings"])
+
+
 @pytest.mark.parametrize(("kind", "least"), [("uint8", 1 / 510), ("uint16", 1 / 131070), ("float32", 1e-7)])
 def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_path):
     """A calibrator that changes nothing gains nothing; pixels of 0 and 1, right and wrong, weigh as the clamp says."""

@@ -151,6 +151,12 @@ def test_options_of_maps_need_maps_and_an_error_leaves_earlier_results(folders, 
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
+def test_maps_need_masks(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(app, ["compare", str(folders["a"]), str(folders["b"])])
+    assert "--mask" in str(shown.exception)
+
+
 def test_models_of_several_classes(tmp_path):
     scores = compare_judged(*judged(made(tmp_path, classes=3), tmp_path / "j", resamples=0), tmp_path / "out")
     assert [*scores["differences"]] == ["raw"]

@@ -93,8 +93,8 @@ def judged(tmp_path, monkeypatch):
     (tmp_path / "maps").mkdir(), (tmp_path / "masks").mkdir()
     monkeypatch.chdir(tmp_path)
 
-    def run(**options):
-        return judge_folder(Path("maps"), Path("masks"), "net", Path("out"), **{"resamples": 0} | options)
+    def run(mask=Path("masks"), **options):
+        return judge_folder(Path("maps"), mask, "net", Path("out"), **{"resamples": 0} | options)
 
     return run
 
@@ -328,7 +328,10 @@ def test_sizes_channels_and_rounding(judged):
         ({"maps": P, "masks": 0 * LABELS}, {}, "no mask has an object"),
         ({"maps": np.uint8(100 * P), "masks": DISC}, {}, "percent"),
         ({"maps": np.uint8(127 * P), "masks": DISC}, {}, "another scale"),
+        ({"maps": P / 100, "masks": DISC}, {}, "of 1,"),
         ({"maps": np.uint8(0 * P), "masks": DISC}, {}, "0 everywhere"),
+        ({"maps": P, "masks": np.uint8(255 * DISC)}, {"ignore": 0}, "--ignore"),
+        ({"maps": THREE, "masks": LABELS}, {"mask": None}, "class 0"),
         ({"maps": np.float32(DISC), "masks": DISC}, {}, "only 0 and 1"),
         ({"maps": np.float32(np.arange(3)[:, None, None] == LABELS), "masks": LABELS}, {}, "only 0 and 1"),
         ({"maps": THREE, "masks": np.uint8(255 * DISC)}, {}, "only class 0"),
@@ -345,6 +348,17 @@ def test_what_is_likely_a_mistake_is_told(judged, files, options, words):
     for folder, array in files.items():
         put(folder, a=array)
     assert any(words in line for line in judged(**options)["warnings"])
+
+
+def test_void_images_are_named(judged):
+    put("maps", a=P, b=P), put("masks", a=np.uint8(DISC), b=np.full_like(LABELS, 7))
+    (warning,) = judged(ignore=7)["warnings"]
+    assert warning.startswith("1 image") and "(b)" in warning
+
+
+def test_class_ids_may_be_whole_floats(judged):
+    put("maps", a=THREE), put("masks", a=np.float32(LABELS))
+    assert judged()["raw"]["accuracy"] == 1
 
 
 def test_good_maps_have_no_warning(judged):

@@ -18,10 +18,10 @@ AFFINE = np.array([[1.0, 0, 0, 5], [0, 2, 0, 6], [0, 0, 3, 7], [0, 0, 0, 1]])
 SHAPE = (5, 7, 9)  # depth, height, width
 
 
-def save_nifti(path: Path, values: np.ndarray) -> None:
+def save_nifti(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) -> None:
     """Write values (z, y, x), or (K, z, y, x) of K classes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(values.T, AFFINE), path)
+    nibabel.save(nibabel.Nifti1Image(values.T, affine), path)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,16 @@ def test_a_volume_of_another_size_is_refused(cases, tmp_path):
     save_nifti(tmp_path / "masks/c0.nii.gz", np.zeros(SHAPE, np.uint8))
     with pytest.raises(UserError, match="9 x 7 x 5"):
         judged(tmp_path / "maps", tmp_path / "masks", tmp_path / "out")
+
+
+def test_a_volume_in_another_orientation_is_refused(cases, tmp_path):
+    f = np.asarray(nibabel.load(cases / "maps/c0.nii.gz").dataobj).T
+    save_nifti(tmp_path / "c0.nii.gz", f, AFFINE + 1e-5)
+    assert judged(tmp_path / "c*.nii.gz", cases / "masks/c*.nii.gz", tmp_path / "out", skip_unpaired=True)
+    save_nifti(tmp_path / "c0.nii.gz", f, np.diag([-1, 1, 1, 1]) @ AFFINE)
+    with pytest.raises(UserError, match=r"c0\.nii\.gz(.|\n)*masks/c0\.nii\.gz(.|\n)*-5") as error:
+        judged(tmp_path / "c*.nii.gz", cases / "masks/c*.nii.gz", tmp_path / "out", skip_unpaired=True)
+    assert "affine" in str(error.value)
 
 
 def test_calibrated_volumes_have_the_form_of_the_files(cases, tmp_path):
