@@ -287,14 +287,14 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
             any time.
     """
     known: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        known = json.loads(record.read_bytes())
+    with suppress(OSError, ValueError, TypeError):
+        known = dict(json.loads(record.read_bytes()))
     current: dict[str, Any] = {}
     for name in names:
         with suppress(OSError):  # the error is for the code that needs the file's content
             present = state(folder / name)
             entry = known.get(name)
-            if entry is None or entry[0] != present:
+            if not entry or entry[0] != present:
                 entry = [present, sha256(folder / name)]
             current[name] = entry
     if known | current != known:

@@ -150,14 +150,12 @@ def _table(cells: Sequence[MetricDifference]) -> list[list[str]]:
     Args:
         cells: the differences of all metrics on one dataset in one protocol.
     """
-    by_method: dict[str, dict[str, MetricDifference]] = {}
-    for cell in cells:
-        by_method.setdefault(cell.method, {})[cell.metric] = cell
+    found = {(cell.method, cell.metric): cell for cell in cells}
     measured = {cell.metric for cell in cells}
     names = [name for name in SUMMARY if name in measured]
     rows = [["", *(METRICS[name].column for name in names)]]
-    for method, by_metric in by_method.items():
-        rows.append([method, *(_text(by_metric.get(name)) for name in names)])
+    for method in dict.fromkeys(cell.method for cell in cells):
+        rows.append([method, *(_text(found.get((method, name))) for name in names)])
     return rows
 
 

@@ -125,7 +125,8 @@ def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
         f"{facts.experiment}: ECE / accuracy in %, unnormalized, {facts.bins} bins; "
         "*: the lowest ECE"
     )
-    for row in aligned(main_rows(facts, _raw_metrics(metrics_file))):
+    metrics = json.loads(metrics_file.read_bytes())["metrics"]["raw"]  # of unnormalized maps
+    for row in aligned(main_rows(facts, metrics)):
         typer.echo(row)
     claims = json.loads(claims_file.read_bytes())
     absent = not_run(claims)
@@ -138,14 +139,6 @@ def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
     if absent:
         names = ", ".join(claim["claim"] for claim in absent)
         typer.echo(f"Claims not run here: {names} (the report says why)")
-
-
-def _raw_metrics(file: Path) -> Content:
-    """Return method -> dataset -> metric -> its `mean` over seeds and more, of unnormalized maps,
-    from the file metrics.json.
-    """
-    metrics: Content = json.loads(file.read_bytes())["metrics"]["raw"]
-    return metrics
 
 
 def main_rows(facts: Facts, metrics: Content) -> list[list[str]]:
@@ -180,7 +173,8 @@ def summarize(experiment: ExperimentName = None) -> None:
 
     graph = experiment_graph(experiment)
     check_results(graph.of_kinds("tables", "figures"), "summarize", graph.command)
-    metrics = _raw_metrics(graph.job("tables").folder / METRICS_FILE)
+    file = graph.job("tables").folder / METRICS_FILE
+    metrics = json.loads(file.read_bytes())["metrics"]["raw"]  # of unnormalized maps
     with atomic_folder(SUMMARY) as folder:
         for method, datasets in metrics.items():
             means = {}

@@ -9,6 +9,7 @@ import json
 import os
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
@@ -83,7 +84,9 @@ def checked_digests(root: Path) -> dict[str, str]:
     Raises:
         UserError: files were changed, added or removed since they were unpacked.
     """
-    recorded = json.loads((root / DIGESTS).read_text(encoding="utf-8"))
+    recorded: dict[str, str] = {}
+    with suppress(OSError, ValueError, TypeError):  # a damaged file lists nothing
+        recorded = dict(json.loads((root / DIGESTS).read_bytes()))
     actual = _digests(root)
     changed = [name for name in recorded | actual if recorded.get(name) != actual.get(name)]
     if changed:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import os
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import packages_distributions
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
 from pipeline_src.claims.registry import check_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
+from pipeline_src.files import sha256
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Split
-from pipeline_src.pipeline.fingerprint import file_digest
+from pipeline_src.pipeline import syntax
 from pipeline_src.pipeline.job import Graph, Job
-from pipeline_src.python_source import ROOT, syntax_tree
-from pipeline_src.training.models.config import model_file, model_modules
+from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
+from pipeline_src.training.models.config import config_files, model_modules, texts
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
+
+# What a config takes from elsewhere: variables of mmengine (`{{ fileDirname }}`, `{{'$NAME:8'}}`),
+# imports, bases that are no Python files, `custom_imports` of other modules.
+OUTSIDE = re.compile(
+    r"\{\{|^\s*(from|import) |\.ya?ml|\.json|custom_imports[^\]]*[\"'](?!pipeline_src\.)\w", re.M
+)
 
 
 @dataclass
@@ -146,37 +157,52 @@ class ExperimentGraph(Graph):
     @cached_property
     def network_modules(self) -> tuple[str, ...]:
         """The modules of the network, whose code is in the fingerprints of all jobs that run it."""
-        return model_modules(self.settings.model.config)
+        return (*model_modules(self.settings.model.config), *self.network_imports)
 
     @cached_property
-    def network_files(self) -> dict[str, str]:
-        """The digests of the files outside the package that define the network, by number and name.
+    def network_imports(self) -> list[str]:
+        """The dotted names that statements of the model's configs import."""
+        names = []
+        for file in config_files(self.settings.model.config):
+            tree = syntax.Remover([PACKAGE]).visit(syntax_tree(file))
+            names += syntax.imports(tree, str(file), computes=False)
+        return names
 
-        They are the files of `_base_`, and files that texts in the model's configs name, such as a
-        checkpoint, relative to the working folder. Installed configs (`_base_ = ["mmseg::..."]`)
-        are left out. A `_base_` that names no file raises a UserError.
+    @cached_property
+    def network_parameters(self) -> dict[str, Any]:
+        """The values of the network, if not only code of the package defines them: those of the
+        model's config after all substitutions, with the SHA-256 of a file in place of its path.
+
+        Raises:
+            UserError: the config cannot be read, or imports a module that is neither of the package
+                nor installed: its code would be in no fingerprint.
         """
-        files = []
-        configs = [model_file(self.settings.model.config).resolve()]
-        for config in configs:  # the loop appends the `_base_` files of each config to this list
-            if not config.is_relative_to(ROOT):
-                files.append(config)
-            for statement in syntax_tree(config).body:
-                is_base = ast.unparse(statement).startswith("_base_ = ")
-                for node in ast.walk(statement):
-                    if not isinstance(node, ast.Constant):
-                        continue
-                    text = os.path.expanduser(str(node.value))
-                    if is_base and "::" not in text:
-                        base = (config.parent / text).resolve()
-                        if not base.is_file():
-                            raise UserError(f"{config}: `_base_` names {text!r}, which is no file")
-                        found = configs if base.suffix == ".py" else files  # YAML, JSON
-                        if base not in found:
-                            found.append(base)
-                    elif os.path.isfile(text):
-                        files.append(Path(text))
-        return {f"file {n} {file.name}": file_digest(file) for n, file in enumerate(files)}
+        config = self.settings.model.config
+        files = config_files(config)
+        if all(map(_is_inside, files)):
+            return {}
+        from mmengine.config import Config
+
+        try:
+            content = Config.fromfile(files[0], import_custom_modules=False).to_dict()
+        except Exception as error:  # a config is a program
+            raise UserError(f"model.config: {files[0]} can't be read", found=repr(error)) from error
+        custom = re.findall(r"[\w.]+", str(content.get("custom_imports", {}).get("imports", "")))
+        known = {PACKAGE, *sys.stdlib_module_names, *packages_distributions()}
+        for name in custom + self.network_imports:
+            if name.partition(".")[0] not in known:
+                raise UserError(
+                    f"model.config: {config} imports {name}, whose code is in no fingerprint",
+                    fix=f"move it into {ROOT}, or install it as a distribution",
+                )
+        # As `read_config`, without settings of data and schedule.
+        used = {key: content.get(key) for key in ("model", "data_preprocessor")}
+        text = json.dumps(used, ensure_ascii=False)
+        for path in re.findall(r'"([^"]+)"', text):
+            file = os.path.expanduser(path)
+            if os.path.isfile(file):
+                text = text.replace(f'"{path}"', f'"{sha256(file)}"')
+        return {"config": json.loads(text)}
 
     def check(self) -> None:
         """Raise a UserError for an unknown claim, or a method that the experiment cannot run.
@@ -195,11 +221,10 @@ class ExperimentGraph(Graph):
                         fix=f"add {needed} to the experiment's `methods:`",
                     )
                 if self.posthoc(needed):
-                    trained = [method for method in self.methods if not self.posthoc(method)]
                     raise UserError(
                         f"methods.{name} needs a method that trains, "
                         f"and {needed!r} is post-hoc itself",
-                        expected=", ".join(trained) or "baseline",
+                        expected="a method that is not, such as baseline",
                     )
             # A method with `validates_null` validates on crops that show no object.
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
@@ -215,6 +240,12 @@ class ExperimentGraph(Graph):
                     fix="give the experiment two seeds or more, "
                     "or take the method out of its `methods:`",
                 )
+
+
+def _is_inside(file: Path) -> bool:
+    """Return whether a model's config is of the package and takes nothing from elsewhere."""
+    named = any(os.path.isfile(os.path.expanduser(text)) for text in texts(file))
+    return file.is_relative_to(ROOT) and not named and not OUTSIDE.search(file.read_text())
 
 
 def _method_facts(chosen: Chosen) -> MethodFacts:

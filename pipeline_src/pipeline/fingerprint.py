@@ -39,7 +39,8 @@ NEUTRAL = {
     "training.progress",
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
-STEPS = ["pipeline", "steps"]  # each definition of these modules counts by itself
+# Each definition of these modules counts by itself; a module that is imported whole counts whole.
+STEPS = ["pipeline", "steps"]
 # The only modules whose functions may import modules by names that they compute. What these two
 # import changes fingerprints in other ways: the first imports the generator of a dataset, which is
 # in `Job.modules` of its jobs; the second only finds a module's weights, which are no code.
@@ -163,7 +164,7 @@ def _is_neutral(place: str) -> bool:
     """Return whether a place (`_places`) is a module of `NEUTRAL` or `NEUTRAL_PACKAGES`, whose code
     counts in no fingerprint.
     """
-    if ":" in place:  # a definition in `STEPS` counts, although its package is neutral
+    if place.startswith("/".join(STEPS)):  # counts, although its package is neutral
         return False
     name = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return name in NEUTRAL or name.partition(".")[0] in NEUTRAL_PACKAGES

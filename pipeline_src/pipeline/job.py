@@ -20,7 +20,7 @@ from pipeline_src.pipeline.fingerprint import (
     file_digest,
     file_fingerprint,
 )
-from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
+from pipeline_src.pipeline.manifest import NAME, STORE, Manifest
 from pipeline_src.python_source import installed
 
 UNFINISHED = STORE / "unfinished"
@@ -133,8 +133,8 @@ class Job:
             return manifest
         return None
 
-    def faults(self, reads: str = "") -> list[Fault]:
-        """Return the missing and damaged files of the result, or its manifest if it is unreadable.
+    def faults(self, reads: str = "") -> list[str]:
+        """Return a clause on each missing or damaged file of the result, or on its manifest.
 
         Args:
             reads: the `reads` of a job that reads the result: the one file that it depends on.
@@ -142,7 +142,7 @@ class Job:
         """
         manifest = self.manifest
         if manifest is None:
-            return [Fault(self.folder / NAME, "unreadable", "")]
+            return [f"{self.folder / NAME} is missing or damaged"]
         return manifest.faults(self.folder, self._read_files(manifest, reads))
 
     def content_of(self, reads: str = "") -> str:
@@ -218,8 +218,7 @@ class Graph:
     def job(self, name: str) -> Job:
         """Return the job of a name; if there is none, a UserError suggests the nearest name."""
         if name not in self.jobs:
-            kind = name.partition("/")[0]
-            same_kind = [job.name for job in self.of_kinds(kind)]
+            same_kind = fnmatch.filter(self.jobs, name.partition("/")[0] + "*")
             raise UserError(
                 f"experiment {self.name} has no job {name}",
                 expected=few(same_kind or self.jobs, most=50),
@@ -258,8 +257,8 @@ class Graph:
         """
         matches = set()
         for pattern in patterns:
-            names = set(fnmatch.filter(self.jobs, pattern))
-            matches |= names or {self.job(pattern).name}  # `job` raises the error
+            # `job` raises the error
+            matches.update(fnmatch.filter(self.jobs, pattern) or [self.job(pattern).name])
         return [job for name, job in self.jobs.items() if name in matches]
 
 

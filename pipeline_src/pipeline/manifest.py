@@ -13,31 +13,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline_src.files import Content, sha256, write_text
 from pipeline_src.pipeline.fingerprint import digest
 
 STORE = Path("results/.store")
 NAME = "manifest.json"
-
-
-class Fault(NamedTuple):
-    """A missing or damaged file of a result.
-
-    Attributes:
-        file: its path.
-        actual: the SHA-256 of its content; empty if it is missing.
-        expected: the SHA-256 that the manifest records.
-    """
-
-    file: Path
-    actual: str
-    expected: str
-
-    def __str__(self) -> str:
-        """Return a clause that says whether the file is damaged or missing."""
-        return f"{self.file} is damaged" if self.actual else f"{self.file} is missing"
 
 
 @dataclass(frozen=True)
@@ -100,15 +82,15 @@ class Manifest:
         """
         return float(sum(file.get("seconds", 0.0) for file in self.files.values()))
 
-    def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[Fault]:
-        """Return the missing and damaged files in `folder`, among `names` or all files."""
+    def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[str]:
+        """Return a clause on each missing or damaged file in `folder`, among `names` or all."""
         found = []
         for name in self.files if names is None else names:
             file = folder / name
-            actual = sha256(file) if file.is_file() else ""
-            expected = self.files[name]["sha256"]
-            if actual != expected:
-                found.append(Fault(file, actual, expected))
+            if not file.is_file():
+                found.append(f"{file} is missing")
+            elif sha256(file) != self.files[name]["sha256"]:
+                found.append(f"{file} is damaged")
         return found
 
 

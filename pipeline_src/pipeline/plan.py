@@ -52,7 +52,7 @@ def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
     that its results were made from.
     """
     reasons = [job.options["unchecked"] for job in experiment.of_kinds("prepare")]
-    return [reason for reason in reasons if reason]
+    return list(filter(None, reasons))
 
 
 def check_splits(experiment: ExperimentGraph) -> dict[str, int | None]:

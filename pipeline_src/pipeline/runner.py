@@ -70,26 +70,19 @@ def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "
         reads: the one file that is read of each result (`Job.reads`); all if it is empty.
     """
     for needed in jobs:
-        if needed.manifest is None:
-            raise UserError(
-                f"{reader} needs {needed.name}, which is not there",
-                found=f"no manifest in {needed.folder}, or a damaged one",
-                expected="a finished result of today's parameters, data and code",
-                fix=remedy(needed, command) if needed.folder.exists() else command,
-            )
         faults = needed.faults(reads)
         if faults:
             raise UserError(
                 f"{reader} needs {needed.name}: {faults[0]}",
-                found=f"sha256 {faults[0].actual or 'of no file'}",
-                expected=f"sha256 {faults[0].expected}, from {needed.folder}/manifest.json",
+                expected="a finished result of today's parameters, data and code, with the files "
+                "that its manifest records",
                 fix=remedy(needed, command),
             )
 
 
 def remedy(job: Job, command: str) -> str:
-    """Return the command that recomputes a damaged result."""
-    return f"rm -r {job.folder} && {command}"
+    """Return the command that computes an absent or damaged result."""
+    return f"rm -r {job.folder} && {command}" if job.folder.exists() else command
 
 
 def _write_result(job: Job, new: Path) -> None:
@@ -146,24 +139,19 @@ def _copy_files(job: Job, new: Path) -> dict[str, Content]:
     Returns:
         The record of each copied file, for the manifest.
     """
-    fingerprints = set(job.file_fingerprints.values())
-    if not fingerprints:
-        return {}
-    found: dict[str, tuple[Path, Content]] = {}  # fingerprint -> file, record
+    records: dict[str, Content] = {}
+    if not job.depends_on:
+        return records
     for folder, manifest in stored(job.kind):
-        for name, record in manifest.files.items():
+        for source, record in manifest.files.items():
             if "roles" not in record:  # an earlier version wrote it, without file fingerprints
                 continue
-            fingerprint = file_fingerprint(manifest.ingredients, record["roles"])
-            if fingerprint in fingerprints and not manifest.faults(folder, [name]):
-                kept = record["kept"] + manifest.kept
-                found[fingerprint] = (folder / name, record | {"kept": kept})
-    records = {}
-    for name, fingerprint in job.file_fingerprints.items():
-        if fingerprint in found:
-            source, record = found[fingerprint]
-            shutil.copyfile(source, new / name)
-            records[name] = record | {"roles": job.depends_on[name]}
+            found = file_fingerprint(manifest.ingredients, record["roles"])
+            for name, fingerprint in job.file_fingerprints.items():
+                if fingerprint == found and not manifest.faults(folder, [source]):
+                    shutil.copyfile(folder / source, new / name)
+                    kept = record["kept"] + manifest.kept
+                    records[name] = record | {"roles": job.depends_on[name], "kept": kept}
     return records
 
 

@@ -56,11 +56,8 @@ class Remover(ast.NodeTransformer):
         """
         names = {}
         for alias in node.names:
-            if alias.asname:
-                names[alias.asname] = alias.name
-            else:
-                top = alias.name.partition(".")[0]
-                names[top] = top
+            top = alias.name.partition(".")[0]
+            names[alias.asname or top] = alias.name if alias.asname else top
         return self._imports(names, node.lineno)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:

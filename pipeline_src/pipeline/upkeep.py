@@ -140,8 +140,8 @@ def _keep_problem(job: Job) -> str:
         if manifest.inputs.get(role, {}).get("digest") != needed.content_of(job.reads):
             return f"it was computed from another result of {needed.name}"
     if list(manifest.files) != list(job.files):
-        return f"it writes other files: {', '.join(sorted(set(manifest.files) ^ set(job.files)))}"
-    return ", ".join(map(str, manifest.faults(folder)))
+        return f"it has other files: {', '.join(manifest.files)}"
+    return ", ".join(manifest.faults(folder))
 
 
 def leftovers(params: Params) -> dict[Path, str]:
@@ -163,15 +163,13 @@ def leftovers(params: Params) -> dict[Path, str]:
                 if path.is_symlink():  # to a file in kind/fingerprint/
                     needed.add("/".join(linked(path).parent.parts[-2:]))
     found = {}
-    for folder in unfinished:
-        if folder.relative_to(UNFINISHED).as_posix() not in needed:
-            found[folder] = "an unfinished training of earlier parameters, data or code"
-    earlier_layout = list(STORE.glob("*-*/"))  # kind-fingerprint/, not kind/fingerprint/
-    for folder in sorted([*STORE.glob("*/*/"), *earlier_layout]):
+    earlier_layout = STORE.glob("*-*/")  # kind-fingerprint/, not kind/fingerprint/
+    for folder in [*unfinished, *sorted(STORE.glob("*/*/")), *sorted(earlier_layout)]:
         # The folder of a killed job is needed if its result is.
         key = f"{folder.parent.name}/{folder.name.removeprefix('.').removesuffix('.new')}"
         if folder.parent != UNFINISHED and key not in needed:
-            found[folder] = "a result of earlier parameters, data or code"
+            kind = "an unfinished training" if UNFINISHED in folder.parents else "a result"
+            found[folder] = f"{kind} of earlier parameters, data or code"
     return found
 
 

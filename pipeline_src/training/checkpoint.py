@@ -27,10 +27,11 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
     The older one serves if the newer one is damaged (`load`).
 
     Args:
+        folder: of one run; its name is in the checkpoint.
         content: tensors, numbers and texts, and lists and dicts of them.
     """
     with atomic(folder / f"epoch{epoch}.pt") as temporary:
-        torch.save(content, temporary)
+        torch.save(content | {"file": f"{folder.name}/epoch{epoch}.pt"}, temporary)
     for file in folder.glob("epoch*.pt"):
         if epoch_of(file) not in (epoch - 1, epoch):
             file.unlink()
@@ -39,7 +40,7 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
 def load(folder: Path) -> dict[str, Any]:
     """Return the content of the newest undamaged checkpoint, or an empty dict if there is none.
 
-    A warning names each damaged file.
+    A warning names each file that is damaged, or was written for another folder or epoch.
     """
     for file in sorted(folder.glob("epoch*.pt"), key=epoch_of, reverse=True):
         try:
@@ -47,7 +48,10 @@ def load(folder: Path) -> dict[str, Any]:
                 damaged = archive.testzip()  # torch.load does not compare check sums
             if damaged:
                 raise BadZipFile(f"{damaged} is damaged")
-            return dict(torch.load(file, map_location="cpu", weights_only=True))
+            content = dict(torch.load(file, map_location="cpu", weights_only=True))
+            if content["file"] != f"{folder.name}/{file.name}":
+                raise ValueError(f"it was written as {content['file']}")
+            return content
         except Exception as error:  # damaged files fail in many ways
             found = " ".join(str(error).split())[:200]
             log.warning("%s: %s; the run continues without it", file, found)

@@ -33,6 +33,7 @@ from pipeline_src.data import manifest
 from pipeline_src.data.prepare import check_dataset, prepare
 from pipeline_src.data.sources import MissingSourceError, identify
 from pipeline_src.errors import UserError
+from pipeline_src.files import digests
 
 CLASSES = ["background", "car", "tree"]
 
@@ -95,6 +96,8 @@ def test_zip_tar_and_folder_give_one_manifest(tmp_path):
         (lambda root: write_files(root, {"Image/x.jpg": encoded(image(7), ".jpg")}), "Image/x.jpg"),
         (lambda root: (root / "names.txt").write_text("s02\n"), "names.txt"),
         (lambda root: (root / "GT/s02.png").unlink(), "GT/s02.png"),
+        (lambda root: (root / ".unpacked.json").write_text('{"GT/s02'), "GT/s02.png"),
+        (lambda root: (root / ".unpacked.json").write_text("[]"), "GT/s02.png"),
     ],
 )
 def test_unpacked_files_are_those_of_the_archive(tmp_path, change, name):
@@ -111,6 +114,14 @@ def test_unpacked_files_are_those_of_the_archive(tmp_path, change, name):
     assert name in problem and f"rm -r {root}" in problem
     (root / ".unpacked.json").unlink()  # as an earlier version left it: unpacked again
     assert prepare(mine, tmp_path, unpacked, tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "5", '{"a": []}', '{"a": null}'])
+def test_a_damaged_record_of_digests_counts_as_absent(tmp_path, content):
+    for name in ("a", "record"):
+        (tmp_path / name).write_text(content)
+    expected = {"a": hashlib.sha256(content.encode()).hexdigest()}
+    assert digests(tmp_path, ["a"], tmp_path / "record") == expected == digests(tmp_path, ["a"], tmp_path / "record")
 
 
 def test_images_and_masks_by_path_need_no_folder(tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from project import ROOT, forget_code
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.pipeline import fingerprint
+from pipeline_src.pipeline import experiment, fingerprint
 from pipeline_src.pipeline.fingerprint import as_json, code_digests
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Job
@@ -151,24 +153,66 @@ def test_weighted_f_concerns_evaluations_only():
     assert differing == {"evaluate"}
 
 
-def test_files_of_a_network_outside_the_package_count(tmp_path, monkeypatch):
-    """Its config, base configs (here in a circle), and weights that a text names relative to the working folder."""
-    monkeypatch.chdir(tmp_path)
-    config = "_base_ = ['wide.py', 'mmseg::x.py']\nstart = 'start.pth'\nnote = 'see train.py'\n"
-    texts = {"mine.py": config, "wide.py": "_base_ = 'mine.py', 'a.yaml'\n", "a.yaml": "w: 8\n", "start.pth": "w"}
+OUTSIDE = {  # a config of a network outside the package, and what it takes its values from
+    "mine.py": "_base_ = ['wide.py', './conf/a.yaml']\nfrom sizes import DEPTH\n"
+    "model = dict(stages=1, depth=DEPTH, init_cfg=dict(checkpoint='{{ fileDirname }}/start.pth'))\n",
+    "wide.py": "model = dict(width='{{$WIDTH:8}}', preprocessor=dict(file='norm.pth'))\n",
+    "conf/a.yaml": "_base_: ./b.yaml\n",
+    "conf/b.yaml": "data_preprocessor: {mean: 0}\n",
+    "sizes.py": "DEPTH = 1\n",
+    "start.pth": "1",
+    "norm.pth": "1",
+}
+
+
+def outside(folder: Path) -> dict[str, Job]:
+    """The jobs of `tiny` with the network mine.py in a folder."""
     content = read(ROOT / "params.yaml")
-    content.experiments["tiny"] |= {"model": {"config": str(tmp_path / "mine")}, "methods": ["baseline", "temperature"]}
-    before = {}
-    for changed_file in ("", *texts):
-        for file, text in texts.items():
-            Path(file).write_text(text + "\n" * (file == changed_file))
-        now = {job.name: job.ingredients["parameters"] for job in build(content, "tiny").jobs.values()}
-        before = before or now
-        kinds = {name.split("/")[0] for name in now if now[name] != before[name]}
-        assert kinds == ({"train", "fit", "evaluate"} if changed_file else set())
-    Path("a.yaml").unlink()
-    with pytest.raises(UserError, match=r"wide\.py.*a\.yaml"):
-        build(content, "tiny")
+    content.experiments["tiny"] |= {"model": {"config": str(folder / "mine")}, "methods": ["baseline", "temperature"]}
+    return build(content, "tiny").jobs
+
+
+def test_what_a_network_takes_from_outside_the_package_counts(tmp_path, monkeypatch):
+    """Its config, base configs in Python and YAML, weights by their bytes wherever they are, variables, imports."""
+    monkeypatch.setattr(experiment, "packages_distributions", lambda: {"sizes": ["an installed one"]})
+    seen = []
+    for place in ("a", "b", *OUTSIDE, "WIDTH"):
+        folder = tmp_path / place.replace("/", "-")
+        for file, text in OUTSIDE.items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(re.sub("[018]", "3", text) if file == place else text)
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, "sizes", raising=False)
+        if place == "WIDTH":
+            monkeypatch.setenv("WIDTH", "9")
+        seen.append({job.name: job.ingredients["parameters"] for job in outside(folder).values()})
+    assert seen[0] == seen[1]  # folders are in no fingerprint
+    for place, now in zip([*OUTSIDE, "WIDTH"], seen[2:], strict=True):
+        kinds = {name.split("/")[0] for name in now if now[name] != seen[0][name]}
+        assert kinds == ({"train", "fit", "evaluate"} if place != "conf/a.yaml" else set()), place
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("_base_ = 'a.yaml'", r"mine\.py(.|\n)*a\.yaml"),
+        ("custom_imports = dict(imports=['own_head'])", "own_head"),
+        ("custom_imports = dict(imports=['pipeline_src.labels', 'own.head'])", r"own\.head"),
+        ("_base_ = []\nimport sizes", "sizes"),
+        ("_base_ = []\nimport absent", "absent"),
+    ],
+)
+def test_a_network_that_cannot_be_followed_is_refused(tmp_path, monkeypatch, text, named):
+    """Wherever the config lies: a user can put it into the package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("sizes.py").write_text("")
+    Path("mine.py").write_text(text)
+    for root in (experiment.ROOT, tmp_path):
+        monkeypatch.setattr(experiment, "ROOT", root)
+        with pytest.raises(UserError, match=named):
+            outside(tmp_path)
 
 
 def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
@@ -184,6 +228,15 @@ def test_numbers_of_counts_do_not_depend_on_how_pixels_are_counted():
     for function in (numbers.analyse_split, report.write_table_files):
         assert not counting & code_digests(function, ()).keys()
     assert counting <= code_digests(numbers.evaluate_run, ()).keys()
+
+
+def test_a_module_of_steps_counts_whole_if_it_is_imported_whole():
+    files = {"numbers", "networks", "data"}
+    found = fingerprint._code_digests(("pipeline_src.pipeline.steps.numbers.evaluate_run",))
+    assert not {f"pipeline_src/pipeline/steps/{name}.py" for name in files} & found.keys()
+    whole = fingerprint._code_digests(("pipeline_src.pipeline.steps.networks",))
+    assert "pipeline_src/pipeline/steps/networks.py" in whole
+    assert "pipeline_src/pipeline/steps/data.py:report_overlap" in whole
 
 
 def test_the_class_of_a_method_counts_and_no_other_method():

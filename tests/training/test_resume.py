@@ -10,6 +10,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import torch
 from damaged import cut
 from training_runs import outputs, run, stopped
 
@@ -53,7 +54,16 @@ def flip_weight(file: Path) -> None:
     file.write_bytes(content)
 
 
-FAULTS: dict[str, Callable[[Path], object]] = {"a bit flipped": flip_weight, "truncated": cut}
+def move_to_another_run(file: Path) -> None:
+    torch.save(torch.load(file, weights_only=True) | {"file": f"another/{file.name}"}, file)
+
+
+FAULTS: dict[str, Callable[[Path], object]] = {
+    "a bit flipped": flip_weight,
+    "truncated": cut,
+    "of another run": move_to_another_run,
+    "of another epoch": lambda file: shutil.copyfile(file.with_name(f"epoch{EPOCHS - 1}.pt"), file),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -3,9 +3,12 @@
 
 
 rule write_tables:
-    "Write the tables."
+    "Write the tables. Costs of runs are in the manifests of networks and evaluations."
     input:
         metrics=made("analyse", "analysis.npz"),
+        networks=made("train", "run.json"),
+        fitted=made("fit", "run.json"),
+        evaluations=made("evaluate", "*.npz"),
     output:
         tables=result("tables", *GRAPH.job("tables").files),
         manifest=result("tables", NAME),
@@ -95,6 +98,7 @@ rule write_report:
         splits=made("store", "index.csv"),
         networks=made("train", "run.json"),
         fitted=made("fit", "run.json"),
+        evaluations=made("evaluate", "*.npz"),
     output:
         page=result("report", "report.html"),
         manifest=result("report", NAME),

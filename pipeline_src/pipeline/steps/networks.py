@@ -34,12 +34,12 @@ MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers"
 def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
     """Return the parameters on which the networks of an experiment depend, besides method and seed.
 
-    The config of the model is not among them, because its file counts as code; files outside the
-    package that it names are. `MACHINE` overrides the user's settings of the machine, so they
-    cannot change a fingerprint.
+    The config of the model is only among them if it takes values from outside the package: its file
+    counts as code. `MACHINE` overrides the user's settings of the machine, so
+    they cannot change a fingerprint.
     """
     settings = experiment.settings
-    return experiment.network_files | {
+    return experiment.network_parameters | {
         "image_size": settings.image_size,
         "pretrained": settings.model.pretrained,
         "augmentation": settings.augmentation,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,8 @@ SHOWN_VERSIONS = (
     "numpy",
 )
 
+COSTED = ("train", "fit", "evaluate")  # kinds of jobs whose manifests hold the costs of runs
+
 
 # Jobs
 
@@ -58,7 +59,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         files=TABLE_FILES,
         work=write_table_files,
         parameters={"facts": facts},
-        inputs=analyses,
+        inputs=_by_name(experiment.of_kinds("analyse", *COSTED)),
         view=experiment.results / "tables",
     )
     yield Job(
@@ -113,11 +114,11 @@ def _gallery_job(experiment: ExperimentGraph, styles: Mapping[str, Path]) -> Job
 def _report_job(experiment: ExperimentGraph) -> Job:
     """Return the job that writes the HTML page of an experiment.
 
-    Its inputs are results that the page shows, and networks and preprocessed images, from which
-    it takes costs, versions and numbers of images.
+    Its inputs are results that the page shows, and networks, evaluations and preprocessed images,
+    from which it takes costs, versions and numbers of images.
     """
     facts = experiment.facts
-    shown = experiment.of_kinds("analyse", "figures", "gallery", "claims")
+    shown = experiment.of_kinds("store", "analyse", "figures", "gallery", "claims")
     pages = {}  # role -> a template, style sheet or script of the page
     for suffix in ("j2", "css", "js"):
         for file in (ROOT / "report").rglob(f"*.{suffix}"):
@@ -133,7 +134,7 @@ def _report_job(experiment: ExperimentGraph) -> Job:
             "described": method_descriptions(facts),
             "task": catalog.tasks().get(experiment.entry("train").task, ""),
         },
-        inputs=_by_name([*experiment.of_kinds("train", "fit", "store"), *shown]),
+        inputs=_by_name([*experiment.of_kinds(*COSTED), *shown]),
         options={"settings": experiment.settings, "command": experiment.command},
         other_files=pages,
         view=experiment.results,
@@ -166,36 +167,31 @@ def job_results(job: Job) -> Results:
     """
     facts = job.parameters["facts"]
     files = {split: job.inputs[f"analyse/{split}"].paths[0] for split in facts.splits}
-    # Costs of runs are in the manifests of their evaluations, which any analysis has as inputs.
-    evaluations = job.inputs["analyse/val"].inputs
     costs = {}
     for method, seed in facts.runs:
-        costs[method, seed] = run_cost(evaluations[f"{method}/seed{seed}"])
+        evaluation = job.inputs.get(f"evaluate/{method}/seed{seed}")
+        if evaluation:  # else the job shows no costs
+            costs[method, seed] = run_cost(evaluation)
     return Results(facts, files, costs=costs)
 
 
 def run_cost(evaluation: Job) -> RunCost:
     """Return the seconds of a run's training and prediction and its number of parameters, from the
-    manifests of its evaluation and of its networks; NaN where a manifest is missing.
+    manifests of its evaluation and of its networks, which the runner has checked.
 
     The training of a post-hoc method is its fit, without the training of the networks that it uses.
     """
     networks = [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
     training = evaluation.inputs.get("fit", networks[0]).manifest
     predicted = evaluation.manifest
+    assert training
+    assert predicted
+    sizes = [json.loads((network.folder / "run.json").read_bytes()) for network in networks]
     return RunCost(
-        training=training.made["seconds"] if training else math.nan,
-        prediction=predicted.file_seconds if predicted else math.nan,
-        parameters=sum(_parameters(network) for network in networks),
+        training=training.made["seconds"],
+        prediction=predicted.file_seconds,
+        parameters=float(sum(size["parameters"] for size in sizes)),
     )
-
-
-def _parameters(network: Job) -> float:
-    """Return the number of parameters of a network; NaN if its run.json is missing or damaged."""
-    manifest = network.manifest
-    if manifest is None or manifest.faults(network.folder, ["run.json"]):
-        return math.nan
-    return float(json.loads((network.folder / "run.json").read_bytes())["parameters"])
 
 
 def run_folders(job: Job) -> dict[tuple[str, int], Path]:
@@ -312,8 +308,7 @@ def provenance(job: Job) -> dict[str, str]:
     """Return the report's provenance by name: date, commit, versions, and kept results, which were
     accepted although code or parameters had changed.
     """
-    by_name = _with_inputs(job.inputs.values())
-    inputs = [by_name[name] for name in sorted(by_name)]
+    inputs = [needed for _, needed in sorted(_with_inputs(job.inputs.values()).items())]
     entries = {"written": now(), "commit": commit()}
     for package in SHOWN_VERSIONS:
         entries[package] = installed(package)

@@ -31,28 +31,36 @@ def model_file(config: str) -> Path:
     return file
 
 
+def config_files(config: str) -> list[Path]:
+    """Return the config file of a model, and the Python files of `_base_`, directly or not.
+
+    Installed files (`_base_ = ["mmseg::..."]`) are left out.
+    """
+    files = [model_file(config).resolve()]
+    for file in files:  # the loop appends the `_base_` files of each file to this list
+        for text in texts(file):
+            base = (file.parent / text).resolve()
+            if text.endswith(".py") and "::" not in text and base not in files:
+                files.append(base)
+    return files
+
+
+def texts(file: Path) -> list[str]:
+    """Return the texts in a config: among them are paths of base configs and names of modules."""
+    nodes = ast.walk(syntax_tree(file))
+    return [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
+
+
 def model_modules(config: str) -> tuple[str, ...]:
     """Return the modules of the package that define a model, for fingerprints.
 
-    They are its config file, the files of `_base_` and the `custom_imports`. Installed files
-    (`_base_ = ["mmseg::..."]`) are left out.
+    They are its config file, the files of `_base_` and the `custom_imports`.
     """
-    # Texts in the file tell what it needs: a path of a base config, or a name of a module.
-    files = [model_file(config).resolve()]
     modules = set[str]()
-    for file in files:  # the loop appends the `_base_` files of each file to this list
+    for file in config_files(config):
         if file.is_relative_to(ROOT):
             modules.add(".".join([PACKAGE, *file.relative_to(ROOT).with_suffix("").parts]))
-        for node in ast.walk(syntax_tree(file)):
-            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-                continue
-            text = node.value
-            if text.startswith(f"{PACKAGE}."):
-                modules.add(text)
-            elif text.endswith(".py") and "::" not in text:
-                base = (file.parent / text).resolve()
-                if base not in files:
-                    files.append(base)
+        modules.update(text for text in texts(file) if text.startswith(f"{PACKAGE}."))
     return tuple(sorted(modules))
 
 
