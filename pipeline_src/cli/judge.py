@@ -164,18 +164,18 @@ def judge(
     )
     # The command that calibrates these maps, which is printed as the next step.
     # Without objects a calibrator needs other maps, with masks.
-    command = ["dense-calibration", "calibrate", "--pred", str(pred if mask else "MAPS")]
-    command += ["--mask", str(mask or "MASKS"), "--apply", str(pred)]
-    command += ["--out", f"{out}-calibrated", "--bins", str(bins)]
+    command: list[object] = ["dense-calibration", "calibrate"]
+    command += ["--pred", pred if mask else "MAPS", "--mask", mask or "MASKS", "--apply", pred]
+    command += ["--out", f"{out}-calibrated", "--bins", bins]
     if ignore is not None:
-        command += ["--ignore", str(ignore)]
+        command += ["--ignore", ignore]
     if groups:
         command += ["--groups", groups]
     if logits:
         command.append("--logits")
     if skip_unpaired:
         command.append("--skip-unpaired")
-    typer.echo(summary_text(result, out, shlex.join(command)))
+    typer.echo(summary_text(result, out, shlex.join(map(str, command))))
 
 
 def summary_text(result: Content, out: Path, command: str) -> str:

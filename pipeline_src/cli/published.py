@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Annotated
 
 import typer
 
 from pipeline_src.cli.options import Cores, ExperimentName, Log, experiment_graph, flag, start_log
-
-logger = logging.getLogger(__name__)
+from pipeline_src.errors import UserError
 
 
 def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
@@ -50,8 +48,9 @@ def rebuild(
     start_log(log)
     names = [experiment] if experiment else published.names()
     if not names:
-        logger.info(
-            "%s holds no experiment; `dense-calibration publish` writes a finished one there",
-            published.FOLDER,
+        raise UserError(
+            f"there is no published experiment in {published.FOLDER.absolute()}",
+            expected=f"NAME/{published.EXPERIMENT} there, as in a clone of the repository",
+            fix="run the command in a clone, or: dense-calibration publish --experiment NAME",
         )
     step.rebuild_all(names, cores or os.cpu_count() or 1, write, report)

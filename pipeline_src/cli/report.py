@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import webbrowser
+from filecmp import cmpfiles
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,12 +71,16 @@ def experiments() -> list[list[str]]:
 def _published_page(experiment: str) -> Path | None:
     """Print the main numbers of a published experiment; return its page if there is one."""
     folder = published.FOLDER / experiment
-    facts = published.checked(folder, (METRICS_FILE, CLAIMS_FILE)).facts
-    _print_summary(facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
-    # Some experiments are published with their page; `rebuild --report` writes that of others.
+    publication = published.checked(folder, (METRICS_FILE, CLAIMS_FILE))
+    _print_summary(publication.facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
+    if published.REPORT in publication.files:
+        published.checked(folder, [published.REPORT])
+    # Some experiments are published with their page; `rebuild --report` writes that of others,
+    # beside the experiment.json that it shows.
     for place in (folder, Path("results/published-rebuilt", experiment)):
-        page = place / "report.html"
-        if page.is_file():
+        page = place / published.REPORT
+        equal = cmpfiles(folder, place, [published.EXPERIMENT], shallow=False)[0]
+        if equal and page.is_file():
             return page
     return None
 
@@ -141,7 +146,7 @@ def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
         typer.echo(f"Claims not run here: {names} (the report says why)")
 
 
-def main_rows(facts: Facts, metrics: Content) -> list[list[str]]:
+def main_rows(facts: Facts, metrics: Content) -> list[tuple[str, ...]]:
     """Return a table of ECE and accuracy, means over seeds in percent, as printed text.
 
     The first row has the headings: the datasets, whose role is named unless it is validation. Then
@@ -161,7 +166,7 @@ def main_rows(facts: Facts, metrics: Content) -> list[list[str]]:
             mark = "*" if ece == lowest else ""
             column.append(f"{ece}{mark} / {number(values['accuracy']['mean'])}")
         columns.append(column)
-    return [list(row) for row in zip(*columns, strict=True)]
+    return list(zip(*columns, strict=True))
 
 
 def summarize(experiment: ExperimentName = None) -> None:

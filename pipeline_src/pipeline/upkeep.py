@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,14 +71,7 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         UserError: a result does not exist, is damaged or not of today's parameters and inputs, so
             only the others were kept; or a run computes results now.
     """
-    try:
-        lock = FileLock(RUN_LOCK).acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"no result can be kept while a Snakemake runs, which holds {RUN_LOCK}",
-            fix="wait until it has ended, or end it",
-        ) from None
-    with lock:
+    with _run_lock():
         outdated = [job for job in jobs if not job.is_made]
         problems = []
         for job in outdated:
@@ -96,6 +90,17 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
                 fix="let Snakemake compute them",
             )
     return [job.name for job in outdated]
+
+
+def _run_lock() -> AbstractContextManager[object]:
+    """Return the held lock of the folder, for a `with`; a UserError if a Snakemake runs there."""
+    try:
+        return FileLock(RUN_LOCK).acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"results can be neither kept nor removed while a Snakemake runs: it holds {RUN_LOCK}",
+            fix="wait until it has ended, or end it",
+        ) from None
 
 
 def _keep(job: Job, why: str) -> None:
@@ -179,10 +184,15 @@ def size(folder: Path) -> int:
 
 
 def remove(folders: Iterable[Path]) -> None:
-    """Remove folders of the store, and the links of views into them."""
+    """Remove folders of the store, and the links of views into them.
+
+    Raises:
+        UserError: a run computes results now; nothing is removed.
+    """
     check_writable(STORE, str(STORE))
-    for folder in folders:
-        shutil.rmtree(folder)
-    for path in STORE.parent.rglob("*"):
-        if path.is_symlink() and not path.exists() and STORE.name in os.readlink(path):
-            path.unlink()
+    with _run_lock():
+        for folder in folders:
+            shutil.rmtree(folder)
+        for path in STORE.parent.rglob("*"):
+            if path.is_symlink() and not path.exists() and STORE.name in os.readlink(path):
+                path.unlink()

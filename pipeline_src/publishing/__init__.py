@@ -11,9 +11,10 @@ without data and networks. A folder holds:
 - `counts.zip`: the counts of all runs on all datasets, a member for each run.
   `pipeline_src/publishing/compact.py` describes the arrays and what is exact;
   `CountsFile(path).read(dataset, method, seed)` returns the counts.
-- `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch, and
-  `METHOD/seedN/alpha.csv` of methods that learn perturbation levels, a row for each image and a
-  column for each epoch, rounded to 4 digits.
+- `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch,
+  `METHOD/seedN/code.txt`, the digest of the code that trained it (earlier versions did not record
+  it), and `METHOD/seedN/alpha.csv` of methods that learn perturbation levels, a row for each image
+  and a column for each epoch, rounded to 4 digits.
 - `metrics.json`: protocol -> method -> dataset -> metric -> mean and sd over seeds and the 95 %
   confidence limits.
 - `tables.md`: all tables as they are printed. `tables.zip`: the same as CSV files with all digits;

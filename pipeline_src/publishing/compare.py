@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -27,7 +27,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
-from pipeline_src.publishing.published import FOLDER, published_counts, settings
+from pipeline_src.publishing.published import FOLDER, Loader, published_counts, settings
 
 Evaluation = tuple[str, int, str]  # method, seed, name of a test split
 
@@ -47,7 +47,7 @@ class Side:
 
     name: str
     facts: Facts
-    counts: Mapping[Evaluation, Callable[[], Mapping[str, Counts]]]
+    counts: Mapping[Evaluation, Loader]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Any]
 
@@ -57,7 +57,8 @@ class Side:
 
     def group(self, split: str) -> np.ndarray | None:
         """Return the group of each image of a dataset, (N,); None if images are independent."""
-        return np.array(self.groups[split], np.int64) if split in self.groups else None
+        numbers = self.groups.get(split)
+        return np.array(numbers, np.int64) if numbers else None
 
     @property
     def settings(self) -> Content:
@@ -112,7 +113,7 @@ class Comparison:
             ]
         other = self.b.settings
         for name, value in self.a.settings.items():
-            if name in other and value != other[name]:
+            if other.get(name, value) != value:
                 reasons.append(f"{name} {value} / {other[name]}")
         return list(dict.fromkeys(reasons))
 
@@ -131,8 +132,9 @@ class Comparison:
                 "one network per side: the confidence intervals do not cover training variance"
             )
         for split, number in units.items():
-            side = self.a if split in self.a.groups else self.b
-            groups = side.group(split)
+            groups = self.a.group(split)
+            if groups is None:
+                groups = self.b.group(split)
             if groups is None:
                 texts += [f"{split}: {text}" for text in images_note(number)]
             elif number < ENOUGH:  # too few groups for a reliable interval
@@ -165,10 +167,8 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
                 found=" and ".join(numbers),
                 expected=f"the same number of {name}: calibration errors depend on it",
             )
-    common = []
-    for method, split in dict.fromkeys((method, split) for method, _, split in first.counts):
-        if second.seeds(method, split):
-            common.append((method, split))
+    pairs = dict.fromkeys((method, split) for method, _, split in first.counts)
+    common = [pair for pair in pairs if second.seeds(*pair)]
     if not common:
         raise UserError(
             f"{a} and {b} have no result in common",
@@ -274,11 +274,8 @@ def _local(name: str, experiment: str) -> Side:
     from pipeline_src.pipeline.steps.numbers import counts_file
 
     graph = chosen(experiment)
-    evaluations = {}
-    for method, seed in graph.facts.runs:
-        job = graph.evaluation(method, seed)
-        if job.folder.exists():
-            evaluations[method, seed] = job
+    evaluations = {run: graph.evaluation(*run) for run in graph.facts.runs}
+    evaluations = {run: job for run, job in evaluations.items() if job.is_made}
     check_results(evaluations.values(), "compare", graph.command)
     counts = {}
     groups: dict[str, list[int]] = {}
@@ -287,8 +284,7 @@ def _local(name: str, experiment: str) -> Side:
             file = job.folder / counts_file(split)
             counts[method, seed, split] = partial(_restored_counts, file, graph.facts.bins)
             if split not in groups:
-                groups[split] = evaluated_groups(graph, split, file)
-    groups = {split: numbers for split, numbers in groups.items() if numbers}
+                groups[split] = evaluated_groups(graph, split, counts[method, seed, split])
     conditions = settings(graph.settings.model_dump(mode="json"))
     return Side(name, graph.facts, counts, groups, conditions)
 

@@ -15,21 +15,18 @@ from __future__ import annotations
 
 import io
 import lzma
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 
 from pipeline_src.counting.counts import ALWAYS, Counts
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
 from pipeline_src.publishing.compact import (
     Arrays,
     arrays_of,
@@ -38,12 +35,15 @@ from pipeline_src.publishing.compact import (
     restored,
     score_steps,
 )
+from pipeline_src.publishing.published import pack, readable, unpack
 
 # Predicted scores of a pixel are whole numbers, in units of 1 / SCALE (`_pixel_scores`).
 SCALE = 1 << 16
 # Settings of xz: `lc` and `pb` are 0 because neither the byte before a byte nor its position helps
 # to predict it.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "pb": 0}]
+# Places in arrays (2, G, ...): label 0 in the first group of levels, label 1 in the last.
+ENDS = ([0, 1], [0, -1])
 Run = tuple[str, str, int]  # dataset, method, seed
 
 
@@ -62,7 +62,7 @@ class CountsFile:
         """List the runs in the file `path`; counts are read by `read`."""
         self.path = path
         self.runs: list[Run] = []
-        with self._readable(), ZipFile(path) as archive:
+        with readable(path), ZipFile(path) as archive:
             for name in archive.namelist():
                 split, *run = name.removesuffix(".npz.xz").split("/")
                 if len(run) == 2:  # method, seed; else the member `images` of a dataset
@@ -70,29 +70,14 @@ class CountsFile:
 
     def read(self, split: str, method: str, seed: int) -> dict[str, Counts]:
         """Return the counts of a run by protocol; UserError for a damaged file."""
-        with self._readable(), ZipFile(self.path) as archive:
-            shared = _read_member(archive, f"{split}/images")
-            stored = _read_member(archive, f"{split}/{method}/{seed}")
+        with readable(self.path), ZipFile(self.path) as archive:
+            shared = _unpacked(archive.read(f"{split}/images.npz.xz"))
+            stored = _unpacked(archive.read(f"{split}/{method}/{seed}.npz.xz"))
             return restored(_decoded(stored, shared))
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """Return a context manager that turns any error inside its block into a UserError, which
-        names the file.
-        """
-        try:
-            yield
-        except Exception as error:  # anything that damaged bytes make zip, xz, json and numpy raise
-            raise UserError(
-                f"{self.path} is not a file of counts that can be read",
-                found=f"{type(error).__name__}: {error}",
-                expected="the file that `dense-calibration publish` wrote",
-                fix=f"git checkout -- {self.path}",
-            ) from error
 
 
 def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 1) -> None:
-    """Add runs to a file of counts, which is created if it is absent; other runs in it stay.
+    """Add or replace runs in a file of counts, which is created if it is absent; other runs stay.
 
     Args:
         path: the file of an experiment's counts.
@@ -103,25 +88,24 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
     Raises:
         UserError: two runs on a dataset were evaluated on different images.
     """
-    with atomic(path) as temporary:
-        if path.exists():
-            shutil.copyfile(path, temporary)
-        with ZipFile(temporary, "a") as archive, ThreadPoolExecutor(cores) as pool:
-            shared = {}
-            first_runs = {run[0]: run for run in reversed(list(runs))}  # dataset -> its first run
-            # `ZipInfo` leaves out the time of writing: equal counts give equal files.
-            for split, run in first_runs.items():
-                images = f"{split}/images.npz.xz"
-                if images not in archive.namelist():
-                    archive.writestr(ZipInfo(images), _packed(_shared(runs[run]())))
-                shared[split] = _read_member(archive, f"{split}/images")
+    members = unpack(path)
+    shared = {}
+    for run, arrays in runs.items():
+        split = run[0]
+        images = f"{split}/images.npz.xz"
+        if images not in members:
+            members[images] = _packed(_shared(arrays()))
+        if split not in shared:
+            shared[split] = _unpacked(members[images])
 
-            def content(run: Run) -> bytes:
-                """Return the compressed member of a run."""
-                return _packed(_encoded(runs[run](), shared[run[0]]))
+    def content(run: Run) -> bytes:
+        """Return the compressed member of a run."""
+        return _packed(_encoded(runs[run](), shared[run[0]]))
 
-            for run, packed in zip(runs, pool.map(content, runs), strict=True):
-                archive.writestr(ZipInfo(f"{'/'.join(map(str, run))}.npz.xz"), packed)
+    with ThreadPoolExecutor(cores) as pool:
+        for run, packed in zip(runs, pool.map(content, runs), strict=True):
+            members[f"{'/'.join(map(str, run))}.npz.xz"] = packed
+    pack(members, path, ZIP_STORED)  # its members are compressed
 
 
 def _shared(run: Arrays) -> Arrays:
@@ -169,7 +153,7 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
         if name == "stretched":
             units -= run["raw_units"]
             table = table - tables["raw"]
-        units[[0, 1], [0, -1]] = errors  # label 0 in the first group, label 1 in the last
+        units[ENDS] = errors
         stored[f"{name}_table"] = _sorted_by_previous(table)
         stored[f"{name}_units"] = _sorted_by_previous(units)
         stored[f"{name}_pixels"] = pixels - shared[f"{name}_pixels"]
@@ -187,12 +171,12 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
         tables[name] = _unsorted(counts["table"])
         # As in `_encoded`, the first group of label 0 and the last of label 1 hold the errors of
         # the rounded sums.
-        sums = units[[0, 1], [0, -1]] + pixels // run["unit"]
+        sums = units[ENDS] + pixels // run["unit"]
         if name == "stretched":
             units += run["raw_units"]
             tables[name] += tables["raw"]
-        units[[0, 1], [0, -1]] = 0
-        units[[0, 1], [0, -1]] = sums - units.sum(axis=1)
+        units[ENDS] = 0
+        units[ENDS] = sums - units.sum(axis=1)
         run[f"{name}_units"] = units
         run[f"{name}_pixels"] = pixels
         run[f"{name}_table"] = tables[name] + _expected(run, name, shared["size"])
@@ -286,9 +270,9 @@ def _packed(arrays: Arrays) -> bytes:
     return lzma.compress(content.getvalue(), filters=FILTERS)
 
 
-def _read_member(archive: ZipFile, name: str) -> Arrays:
-    """Return the arrays in an archive's member, which `_packed` packed."""
-    with np.load(io.BytesIO(lzma.decompress(archive.read(f"{name}.npz.xz")))) as file:
+def _unpacked(content: bytes) -> Arrays:
+    """Return the arrays that `_packed` packed."""
+    with np.load(io.BytesIO(lzma.decompress(content))) as file:
         planes = dict(file)
     arrays = {}
     for array, by_byte in planes.items():

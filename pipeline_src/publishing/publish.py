@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import ZipFile
 
 from pipeline_src import processes
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.counting.storage import load
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
 from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.pipeline.steps.numbers import counts_file
 from pipeline_src.pipeline.steps.report import provenance, split_facts
+from pipeline_src.processes import alone
 from pipeline_src.publishing.published import (
     COUNTS,
     EXPERIMENT,
     FOLDER,
+    LOCK,
+    REPORT,
     RUNS,
+    Loader,
     Publication,
     checked,
     default_settings,
     pack,
     published_counts,
     settings,
+    unpack,
 )
-from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
+from pipeline_src.publishing.rebuild import rebuild_report, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit
+
+log = logging.getLogger(__name__)
 
 MINUTES = "training, all runs"  # key of `Publication.made`: minutes that trainings and fits took
 # Decimals of published alphas, probabilities that change by thousandths in an epoch.
 ALPHA_DIGITS = 4
+CODE = "code.txt"  # of each trained run in `RUNS`: the digest of the code that trained it
 
 
+@alone("results/published", LOCK)
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """Write `results/published/<experiment>/` from a finished experiment; return this folder.
+    Wait while another process changes published results.
 
     Runs that are already published stay unchanged, even without results. To publish them again,
     remove the folder.
 
     Raises:
-        UserError: names a new run that is not finished or not current, or the code differs from its
-            commit.
+        UserError: names a new run that is not finished or not current; or settings, images or
+            groups differ from those of the published runs, or the code from its commit.
     """
     changed = changed_code()
     if changed:
@@ -62,13 +73,14 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         )
     folder = FOLDER / graph.name
     restore_folder(folder)  # if an earlier publishing was killed while it replaced the folder
-    published = checked(folder) if (folder / EXPERIMENT).exists() else None  # earlier publishing
+    # Without an earlier publishing, all datasets and runs are new.
+    earlier = Publication(graph.facts, {}, {}, {}, {}, [], {})
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
-        if published:  # its runs stay; a published report is written again below
-            for name in (COUNTS, RUNS, REPORT):
-                if (folder / name).exists():
-                    shutil.copyfile(folder / name, staging / name)
-        write_sources(graph, staging, published, cores)  # adds new runs to the copies
+        if (folder / EXPERIMENT).exists():
+            earlier = checked(folder)
+            # Its runs stay; all other files are written again below.
+            shutil.copytree(folder, staging, dirs_exist_ok=True)
+        write_sources(graph, staging, earlier, cores)  # adds new runs to the copies
         with processes.pool(cores) as pool:
             recompute({staging: Path(computed)}, pool)
         if (staging / REPORT).exists():
@@ -78,13 +90,13 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
 
 
 def write_sources(
-    graph: ExperimentGraph, staging: Path, published: Publication | None, cores: int = 1
+    graph: ExperimentGraph, staging: Path, earlier: Publication, cores: int = 1
 ) -> None:
     """Write counts.zip, runs.zip and experiment.json of an experiment into the folder `staging`.
 
     Args:
         staging: contains the files of an earlier publishing, to which new runs are added.
-        published: experiment.json of the earlier publishing; None if there is none.
+        earlier: experiment.json of the earlier publishing; without datasets if there is none.
         cores: number of threads that compress.
     """
     from pipeline_src.publishing.counts_file import add_runs
@@ -92,39 +104,48 @@ def write_sources(
     facts = graph.facts
     params = graph.settings.model_dump(mode="json")
     report = graph.job("report")
-    # Without an earlier publishing, all datasets and runs are new.
-    earlier = published or Publication(facts, {}, {}, params, made={}, data=[], files={})
-    rows = {row["part"]: row for row in earlier.data}  # facts of datasets that stay as they are
     splits = report.parameters["splits"]
+    rows = {row["part"]: row for row in earlier.data}
     # Methods and datasets may be new or gone. Only those of both publications are compared.
-    sources = {row["part"]: row["from"] for row in earlier.data}
+    sources = {split: row["from"] for split, row in rows.items()}
     before = settings({"method": asdict(earlier.facts)["methods"], "splits": sources})
     today = settings({"method": asdict(facts)["methods"], "splits": splits})
-    earlier_settings = default_settings(graph.settings) | settings(earlier.params)
-    _check_settings(
-        graph.name, earlier_settings | today | before, settings(params) | before | today
-    )
-    files = _new_counts(graph, published, staging)
+    earlier_settings = default_settings(graph.settings) | settings(earlier.params or params)
+    published = earlier_settings | today | before
+    now = settings(params) | before | today
+    found = {key: value for key, value in now.items() if published.get(key) != value}
+    expected = {key: value for key, value in published.items() if now.get(key) != value}
+    _check_unchanged(graph, "settings", expected, found)
+    files = _new_counts(graph, earlier, staging)
     trained = {(method, seed): graph.run(method, seed) for _, method, seed in files}
     evaluated = [graph.evaluation(*run) for run in trained]
-    stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
+    measured = splits if files else ()  # datasets on which the new runs were measured or trained
+    stores = [graph.job(f"store/{split}") for split in measured]
     check_results([*stores, *trained.values(), *evaluated], "publish", graph.command)
-    counts = {}
-    groups = dict(earlier.groups)
-    for run, file in files.items():
-        counts[run] = partial(reduced_counts, file, facts.bins)
-        split = run[0]
-        if split not in groups:
-            groups[split] = evaluated_groups(graph, split, file)
+    for split in measured:
+        row = split_facts(report, split)
+        _check_unchanged(
+            graph, f"images or masks of {split}", rows.setdefault(split, row)["hash"], row["hash"]
+        )
+    counts = {run: partial(reduced_counts, file, facts.bins) for run, file in files.items()}
     add_runs(staging / COUNTS, counts, cores)
-    _add_histories(staging / RUNS, graph.facts, trained)
+    _add_histories(staging / RUNS, facts, trained)
+    groups = {}
+    for split in facts.splits:
+        loaders = published_counts(replace(earlier, facts=facts), staging, split)
+        numbers = evaluated_groups(graph, split, next(iter(loaders.values())))
+        if split in sources:
+            groups_before = digest(earlier.groups.get(split, []))
+            _check_unchanged(graph, f"groups of {split}", groups_before, digest(numbers))
+        if numbers:
+            groups[split] = numbers
     publication = Publication(
         facts=facts,
         notes=earlier.notes,
-        groups={split: numbers for split, numbers in groups.items() if numbers},
+        groups=groups,
         params=params,
         made=provenance(report) | _origin(trained.values(), earlier.made),
-        data=[rows.get(split) or split_facts(report, split) for split in splits],
+        data=[rows[split] for split in splits],
         files={},
         counts_in=earlier.counts_in,
     )
@@ -132,39 +153,39 @@ def write_sources(
 
 
 def _new_counts(
-    graph: ExperimentGraph, published: Publication | None, staging: Path
+    graph: ExperimentGraph, earlier: Publication, staging: Path
 ) -> dict[tuple[str, str, int], Path]:
     """Return the runs of an experiment that are not published yet: (dataset, method, seed) -> the
     file of their counts.
 
+    An ensemble of all seeds is another one if the seeds are others than the published ones.
+
     Args:
-        published, staging: as of `write_sources`.
+        earlier, staging: as of `write_sources`.
     """
+    facts = graph.facts
+    other_seeds = set(earlier.facts.seeds) != set(facts.seeds)
     files = {}
-    for split in graph.facts.splits:
-        present = published_counts(published, staging, split) if published else {}
-        for method, seed in graph.facts.runs:
-            if (method, seed) not in present:
+    for split in facts.splits:
+        present = published_counts(earlier, staging, split) if earlier.data else {}
+        for method, seed in facts.runs:
+            counted_again = other_seeds and facts.methods[method].of_all_seeds
+            if counted_again or (method, seed) not in present:
                 folder = graph.evaluation(method, seed).folder
                 files[split, method, seed] = folder / counts_file(split)
     return files
 
 
-def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a UserError if an experiment was published with other settings than those of `now`:
-    its published runs could not be compared with new ones.
-
-    Args:
-        name: of the experiment.
-        earlier, now: setting -> value (`published.settings`).
+def _check_unchanged(graph: ExperimentGraph, what: str, earlier: object, now: object) -> None:
+    """Raise a UserError if an experiment was published with another value than `now`: its published
+    runs could not be compared with new ones.
     """
-    changed = [key for key in {**earlier, **now} if earlier.get(key) != now.get(key)]
-    if changed:
+    if earlier != now:
         raise UserError(
-            f"{name} was published with other settings",
-            found={key: now.get(key) for key in changed},
-            expected={key: earlier.get(key) for key in changed},
-            fix=f"rm -r {FOLDER / name}, which publishes all runs again",
+            f"{graph.name} was published with other {what}",
+            found=now,
+            expected=earlier,
+            fix=f"rm -r {FOLDER / graph.name}, which publishes all runs again",
         )
 
 
@@ -188,18 +209,18 @@ def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str
     return {"machine": "; ".join(dict.fromkeys(machines)), MINUTES: f"{minutes:.1f} min"}
 
 
-def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int]:
+def evaluated_groups(graph: ExperimentGraph, split: str, counts: Loader) -> list[int]:
     """Return the group of each image of a dataset, a number from 0; empty if its images are
     independent.
 
     Args:
         split: the dataset.
-        file: a file of counts on the dataset, which gives the order of its images.
+        counts: a function that returns counts on the dataset, which give the order of its images.
     """
     options = graph.job(f"analyse/{split}").options
     if not options["groups"]:
         return []
-    ids = load(file)["raw"].images.ids
+    ids = counts()["raw"].images.ids
     numbers = image_groups.numbers_of_samples(
         ids, groups=options["groups"], file=options["grouped"]
     )
@@ -217,23 +238,32 @@ def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
     return reduced(load(file), bins)
 
 
-def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:
-    """Add the histories and the alphas of runs to an archive; those of other runs stay in it.
+def _add_histories(archive: Path, facts: Facts, trained: Mapping[Run, Job]) -> None:
+    """Add the histories and the alphas of runs to an archive, and digests of the code that trained
+    them (`CODE`); those of other runs stay in it.
+
+    A warning names methods whose seeds were trained by different code: they may differ because of
+    it. Code that an earlier version did not record counts as different.
 
     Args:
         trained: (method, seed) -> the job that trained or fitted the run. Only methods of
             `facts.trained` have a history, and only those of `facts.learned` have alphas.
     """
-    content = {}
-    if archive.exists():
-        with ZipFile(archive) as file:
-            content = {name: file.read(name) for name in file.namelist()}
+    content = unpack(archive)
     for (method, seed), job in trained.items():
         name = f"{method}/seed{seed}"
         if method in facts.trained:
             content[f"{name}/history.csv"] = (job.folder / "history.csv").read_bytes()
+            content[f"{name}/{CODE}"] = digest(job.ingredients["code"]).encode()
         if method in facts.learned:
             content[f"{name}/alpha.csv"] = _rounded_alphas(job.folder / "alpha.csv")
+    for method in facts.trained:
+        codes = {
+            seed: content.get(f"{method}/seed{seed}/{CODE}", b"not recorded").decode()
+            for seed in facts.seeds
+        }
+        if len(set(codes.values())) > 1:
+            log.warning("Seeds of %s were trained by different code: %s", method, codes)
     pack(content, archive)
 
 

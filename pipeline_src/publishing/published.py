@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,10 @@ from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 
 from pydantic import TypeAdapter
 
-from pipeline_src.analysis.facts import Facts
-from pipeline_src.errors import UserError, listed
+from pipeline_src.analysis.facts import Facts, Run
+from pipeline_src.errors import UserError, check_name, listed
 from pipeline_src.figures.types import Folders
-from pipeline_src.files import Content, hash_of, sha256, write_text
+from pipeline_src.files import Content, hash_of, restore_folder, sha256, write_text
 
 if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
@@ -30,8 +31,11 @@ TABLES = "tables.zip"
 COMPUTED = ("metrics.json", "tables.md", TABLES, "claims.json", "claims.md")
 DIGEST = "digest"  # key in experiment.json of the digest of all its other content
 SPLITS = "parts"  # key of `Facts.splits` in experiment.json, as in files of earlier versions
-# (method, seed) -> a function that reads counts when it is called, and returns them by protocol.
-Loaders = dict[tuple[str, int], Callable[[], Mapping[str, "Counts"]]]
+# A function that reads counts when it is called, and returns them by protocol.
+Loader = Callable[[], Mapping[str, "Counts"]]
+Loaders = dict[Run, Loader]  # by method and seed
+REPORT = "report.html"  # only some experiments are published with their page
+LOCK = Path(".snakemake/locks/published.lock")  # held while `FOLDER` is changed or recomputed
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
 # Keys of params.yaml that `settings` leaves out: either they change no number of a run, or they add
 # runs, methods and datasets, which are compared one by one.
@@ -82,43 +86,50 @@ class Publication:
             UserError: the file is missing or was altered.
         """
         file = folder / EXPERIMENT
-        try:
+        if not file.exists():
+            problem = f"{folder} is not a published experiment"
+            check_name(folder.name, names(), problem, fix=f"git checkout -- {folder}")
+        with readable(file):
             content = json.loads(file.read_bytes())
             if content.pop(DIGEST, None) != hash_of(**content):
                 raise ValueError("the content does not have the digest in its last line")
             content["facts"]["splits"] = content["facts"].pop(SPLITS)
             return TypeAdapter(cls).validate_python(content)
-        except OSError as error:
-            raise UserError(
-                f"{folder} is not a published experiment",
-                found=error,
-                expected=f"one of: {', '.join(names()) or 'none'}",
-                fix=f"git checkout -- {folder}, "
-                f"or: dense-calibration publish --experiment {folder.name}",
-            ) from None
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
-            raise UserError(
-                f"{file} was altered",
-                found=error,
-                expected="the file that `dense-calibration publish` wrote",
-                fix=f"git checkout -- {file}",
-            ) from None
 
     def write(self, folder: Path) -> None:
         """Write experiment.json into the folder of the other files."""
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
         content["facts"][SPLITS] = content["facts"].pop("splits")
-        content["files"] = {}
-        for name in SOURCES + COMPUTED:
-            if (folder / name).is_file():
-                content["files"][name] = sha256(folder / name)
+        content["files"] = {
+            name: sha256(folder / name)
+            for name in (*SOURCES, *COMPUTED, REPORT)
+            if (folder / name).is_file()
+        }
         content[DIGEST] = hash_of(**content)
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_text(folder / EXPERIMENT, text + "\n")
 
 
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Turn any error of reading a published file into a UserError, which names the file."""
+    try:
+        yield
+    except Exception as error:  # anything that damaged bytes make zip, xz, json and numpy raise
+        raise UserError(
+            f"{file} was altered or is missing",
+            found=f"{type(error).__name__}: {error}",
+            expected="the file that `dense-calibration publish` wrote",
+            fix=f"git checkout -- {file}",
+        ) from error
+
+
 def names() -> list[str]:
-    """Return the names of all published experiments."""
+    """Return the names of all published experiments, after restoring one that a killed `publish`
+    moved aside.
+    """
+    for earlier in FOLDER.glob(".*.earlier"):
+        restore_folder(FOLDER / earlier.stem.removeprefix("."))
     return sorted(file.parent.name for file in FOLDER.glob(f"[!.]*/{EXPERIMENT}"))
 
 
@@ -198,24 +209,28 @@ def default_settings(params: Experiment) -> Content:
     as they were without it.
     """
     changed = settings(params.model_dump(mode="json", exclude_defaults=True))
-    defaults = {}
-    for name, value in settings(params.model_dump(mode="json")).items():
-        if name not in changed:
-            defaults[name] = value
-    return defaults
+    values = settings(params.model_dump(mode="json"))
+    return {name: value for name, value in values.items() if name not in changed}
 
 
-def pack(files: Mapping[str, bytes], path: Path) -> None:
+def pack(files: Mapping[str, bytes], path: Path, compression: int = ZIP_LZMA) -> None:
     """Write files into a ZIP archive, without their times: equal files give equal archives.
 
     Args:
         files: name -> content.
+        compression: a method of the module `zipfile`.
     """
     with ZipFile(path, "w") as archive:
         for name, content in files.items():
-            info = ZipInfo(name)
-            info.compress_type = ZIP_LZMA
-            archive.writestr(info, content)
+            archive.writestr(ZipInfo(name), content, compression)
+
+
+def unpack(path: Path) -> dict[str, bytes]:
+    """Return the files in a ZIP archive, name -> content; empty if there is no archive."""
+    if not path.exists():
+        return {}
+    with ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def run_folders(facts: Facts, folder: Path, out: Path) -> Folders:

@@ -7,46 +7,55 @@ import logging
 import math
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from itertools import zip_longest
 from pathlib import Path
-from zipfile import ZipFile
 
 import numpy as np
 
 from pipeline_src import processes
 from pipeline_src.analysis.results import Results
 from pipeline_src.data import catalog
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, check_name, listed
 from pipeline_src.files import DIGITS
 from pipeline_src.pipeline.steps.report import method_descriptions
+from pipeline_src.processes import alone
 from pipeline_src.publishing.published import (
     COMPUTED,
     COUNTS,
+    EXPERIMENT,
     FOLDER,
+    LOCK,
+    REPORT,
     TABLES,
     Publication,
     checked,
     pack,
     published_counts,
+    readable,
     run_folders,
+    unpack,
+)
+from pipeline_src.publishing.published import (
+    names as published_names,
 )
 
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")  # a folder for each experiment
-REPORT = "report.html"
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 TOLERANCE = 1e-9  # absolute difference of two numbers that count as equal
 # Relative difference of two numbers that count as equal: one unit in the last of the `DIGITS`
 # digits that files have, and a little for rounding.
 LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)
 
 
+@alone("results/published", LOCK)
 def rebuild_all(
-    names: Iterable[str], cores: int = 1, write: bool = False, report: bool = False
+    names: Sequence[str], cores: int = 1, write: bool = False, report: bool = False
 ) -> None:
-    """Recompute published experiments in parallel.
+    """Recompute published experiments in parallel; wait while another process changes them.
 
     Args:
         cores: processes.
@@ -54,10 +63,11 @@ def rebuild_all(
         report: write report.html for each experiment.
 
     Raises:
-        UserError: a source was altered, or a recomputed number differs.
+        UserError: a name is not that of a published experiment, a source was altered, or a
+            recomputed number differs.
     """
-    names = list(names)
-    for name in names:
+    for name in names:  # before a folder of this name is removed below
+        check_name(name, published_names(), f"{name} is not a published experiment")
         checked(FOLDER / name)
     places = {}
     # Largest first: if a large experiment were the last, most cores would wait for it.
@@ -70,29 +80,33 @@ def rebuild_all(
         if report or (write and (folder / REPORT).exists()):
             rebuild_report(folder, out)
             log.info("%s: report: %s", folder.name, out / REPORT)
-        _replace_or_compare(folder.name, write)
+        _replace_or_compare(folder, out, write)
+        # `report` shows the page in `out` only while this is the published experiment.
+        shutil.copyfile(folder / EXPERIMENT, out / EXPERIMENT)
 
 
-def _replace_or_compare(name: str, write: bool) -> None:
-    """Replace the computed files of a published experiment, or compare them with the new ones.
+def _replace_or_compare(folder: Path, out: Path, write: bool) -> None:
+    """Replace the computed files of a published experiment, or compare them with those in `out`.
 
     Args:
-        name: the name of the experiment.
+        folder: of the published experiment.
+        out: the folder of the recomputed files.
         write: whether to replace the files.
 
     Raises:
         UserError: a number differs, and `write` is not set.
     """
+    name = folder.name
     if write:
-        replace_computed(FOLDER / name, REBUILT / name)
+        replace_computed(folder, out)
         log.info("%s: the computed files are replaced", name)
         return
-    wrong = differing(FOLDER / name, REBUILT / name)
+    wrong = differing(folder, out)
     if wrong:
         raise UserError(
-            f"{FOLDER / name}: published numbers differ from those of its counts",
+            f"{folder}: published numbers differ from those of its counts",
             found=listed(wrong),
-            fix=f"compare with {REBUILT / name}; if the change is intended: "
+            fix=f"compare with {out}; if the change is intended: "
             f"dense-calibration rebuild --write --experiment {name}",
         )
     log.info("%s: all numbers are equal to the published ones", name)
@@ -153,36 +167,24 @@ def _texts(file: Path) -> dict[str, str]:
     """
     if not file.is_file():
         return {}
-    try:
+    with readable(file):
         if file.suffix != ".zip":
             return {"": file.read_text(encoding="utf-8")}
-        with ZipFile(file) as archive:
-            return {name: archive.read(name).decode() for name in archive.namelist()}
-    except Exception as error:  # anything that damaged bytes make zip and xz raise
-        raise UserError(
-            f"{file} cannot be read",
-            found=f"{type(error).__name__}: {error}",
-            fix=f"git checkout -- {file}",
-        ) from error
+        return {name: content.decode() for name, content in unpack(file).items()}
 
 
 def difference(published: str, computed: str) -> str:
-    """Return the first difference of two texts by more than rounding, as "1.5 is 1.6": published
-    text, computed text. It is empty if they agree.
+    """Return the first difference of two texts by more than rounding, as "'1.5' is '1.6'":
+    published text, computed text. It is empty if they agree.
     """
-    if published == computed:
-        return ""
-    # The texts between numbers must be equal, the numbers nearly equal.
-    texts = NUMBER.split(published)
-    computed_texts = NUMBER.split(computed)
-    for a, b in zip(texts, computed_texts, strict=False):
-        if a != b:
+    # Texts and numbers in turn: texts must be equal, numbers nearly equal.
+    pieces = zip_longest(NUMBER.split(published), NUMBER.split(computed), fillvalue="")
+    for place, (a, b) in enumerate(pieces):
+        equal = a == b
+        if place % 2 == 1 and a and b:
+            equal = math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE)
+        if not equal:
             return f"{a[-60:]!r} is {b[-60:]!r}"
-    if len(texts) != len(computed_texts):
-        return "'' is 'more text'"
-    for a, b in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
-        if not math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
-            return f"{a} is {b}"
     return ""
 
 
@@ -209,6 +211,7 @@ def _write_numbers(folder: Path, out: Path) -> None:
     experiment into `out`, from the analyses below it.
     """
     from pipeline_src.claims.write import write_claims
+    from pipeline_src.tables.registry import TABLE_FILES
     from pipeline_src.tables.write import write_tables
 
     publication = Publication.read(folder)
@@ -219,11 +222,10 @@ def _write_numbers(folder: Path, out: Path) -> None:
     shutil.copyfile(tables / "metrics.json", out / "metrics.json")
     pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
     texts = []
-    # main comes first, and T2 before T10, which is longer.
-    for file in sorted(
-        tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem)
-    ):
-        texts.append(f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n")
+    for name in TABLE_FILES:
+        if name.endswith(".md"):
+            text = (tables / name).read_text(encoding="utf-8").strip()
+            texts.append(f"## {name.removesuffix('.md')}\n\n{text}\n")
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
 
 

@@ -138,6 +138,25 @@ def test_a_published_page_opens_without_data(published, opened):
     assert [address.endswith(f"/{page}") for address in opened] == [True]
 
 
+def test_a_page_of_an_earlier_publication_is_not_offered(published, opened):
+    rebuilt = Path("results/published-rebuilt/evidence")
+    rebuilt.mkdir(parents=True)
+    (rebuilt / "report.html").touch()
+    assert report("--experiment", "evidence", "--open").exit_code == 2
+    shutil.copy(published / "experiment.json", rebuilt)
+    assert report("--experiment", "evidence", "--open").exit_code == 0 and len(opened) == 1
+    publishing.Publication(FACTS, {}, {}, {}, {"written": "later"}, [], {}).write(published)
+    assert report("--experiment", "evidence", "--open").exit_code == 2 and len(opened) == 1
+
+
+def test_a_truncated_published_page_is_named(published):
+    (published / "report.html").write_text("page")
+    publishing.Publication.read(published).write(published)
+    assert report("--experiment", "evidence").exit_code == 0
+    (published / "report.html").write_text("pa")
+    assert "evidence/report.html" in str(report("--experiment", "evidence").exception)
+
+
 def test_all_experiments_are_listed(published):
     shutil.copy(ROOT / "params.yaml", ".")
     rows = [line.split() for line in report("--list").output.splitlines()]

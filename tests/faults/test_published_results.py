@@ -69,7 +69,7 @@ def test_an_edited_experiment_is_named(folder, old, new):
 
 
 def test_an_unknown_experiment_is_named(folder):
-    with pytest.raises(UserError, match=r"results/published/smal is not a published experiment(.|\n)*one of: small"):
+    with pytest.raises(UserError, match=r"results/published/smal is not a published experiment(.|\n)*small"):
         published.checked(folder.parent / "smal")
 
 

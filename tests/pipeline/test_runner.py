@@ -385,6 +385,14 @@ def test_keep_refuses_what_is_damaged_or_not_shown(damage, words):
     assert old.is_made and not new.is_made
 
 
+@pytest.mark.parametrize("action", [lambda job: upkeep.keep([job], "why"), lambda job: upkeep.remove([job.folder])])
+def test_nothing_is_kept_or_removed_while_a_snakemake_runs(action):
+    job = finished().job("train")
+    with FileLock(upkeep.RUN_LOCK), pytest.raises(UserError, match=str(upkeep.RUN_LOCK)):
+        action(job)
+    assert job.is_made
+
+
 def test_keep_refuses_results_of_other_parameters_and_inputs():
     finished()
     for name in ("train", "a"):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from made_published import FACTS, maps, publish
 from project import ROOT, call
 
 from pipeline_src import python_source
-from pipeline_src.analysis.facts import MethodFacts
+from pipeline_src.analysis.facts import Facts, MethodFacts
+from pipeline_src.counting.storage import save
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
+from pipeline_src.pipeline.steps.numbers import counts_file
 from pipeline_src.publishing import publish as publishing
 from pipeline_src.publishing import published, rebuild
 from pipeline_src.publishing.publish import publish as publish_experiment
@@ -71,7 +75,7 @@ def test_histories_and_alphas_are_unpacked(tmp_path):
     ("before", "after", "found"),
     [
         ('{"ece": 0.12345678}', '{"ece": 0.12345679}', ""),  # the last digit that is written
-        ('{"ece": 0.12345678}', '{"ece": 0.12345699}', "0.12345678 is 0.12345699"),
+        ('{"ece": 0.12345678}', '{"ece": 0.12345699}', "'0.12345678' is '0.12345699'"),
         ("| 1.0 | –", "| 1.0000000001 | –", ""),
         ("| 1.0 | –", "| 1.0 | 2.0", "–"),
         ("a", "a 1", "is"),
@@ -102,14 +106,14 @@ def test_publish_adds_to_the_folder_that_a_killed_publish_moved_aside(monkeypatc
     (one := publish("one")).rename(one.with_name(".one.earlier"))
     seen = []
 
-    def write_sources(graph, staging, published, cores):
-        seen.append(published)
+    def write_sources(graph, staging, earlier, cores):
+        seen.append(earlier)
         raise UserError("stop")
 
     monkeypatch.setattr(publishing, "write_sources", write_sources)
     monkeypatch.setattr(publishing, "changed_code", list)  # of the tests' own clone
     with pytest.raises(UserError, match="stop"):
-        publishing.publish(SimpleNamespace(name="one"))
+        publishing.publish(SimpleNamespace(name="one", facts=FACTS))
     assert seen == [published.checked(one)]
 
 
@@ -132,11 +136,11 @@ def test_published_runs_keep_their_methods_and_datasets(tmp_path, monkeypatch, m
         publishing.write_sources(graph, tmp_path, earlier)
 
 
-def test_a_recomputed_number_that_differs_stops_the_rebuild(monkeypatch):
+def test_a_recomputed_number_that_differs_stops_the_rebuild(tmp_path, monkeypatch):
     publish("one")
     monkeypatch.setattr(rebuild, "differing", lambda folder, out: ["metrics.json: 0.1 is 0.2"])
     with pytest.raises(UserError, match=r"results/published/one(.|\n)*metrics\.json(.|\n)*--write --experiment one"):
-        rebuild._replace_or_compare("one", write=False)
+        rebuild._replace_or_compare(published.FOLDER / "one", tmp_path, write=False)
 
 
 @pytest.mark.parametrize("name", [file.parent.name for file in sorted((ROOT / published.FOLDER).glob("*/counts.zip"))])
@@ -166,3 +170,119 @@ def test_code_without_a_commit_is_not_published(tmp_path, monkeypatch):
     assert python_source.changed_code() == ["pipeline_src/slp.py", "pipeline_src/new.py"]
     with pytest.raises(UserError, match=r"-dirty|slp\.py"):
         publish_experiment(None)
+
+
+@dataclass
+class Finished:
+    """A finished experiment on `photos`, as `write_sources` asks for it."""
+
+    facts: Facts = FACTS
+    hash: str = "a"
+    groups: str = ""
+    code: str = "first"
+    name: str = "one"
+    command = "snakemake"
+    settings = Mock(model_dump=lambda **_: {"image_size": 96, "training": {"epochs": 60, "device": "auto"}})
+
+    def evaluation(self, method: str, seed: int) -> SimpleNamespace:
+        folder = Path("evaluated", method, str(seed))
+        folder.mkdir(parents=True, exist_ok=True)
+        save(maps(method, seed + len(self.facts.seeds), "photos"), folder / counts_file("photos"), {})
+        return SimpleNamespace(folder=folder)
+
+    def run(self, method: str, seed: int) -> SimpleNamespace:
+        Path("trained").mkdir(exist_ok=True)
+        Path("trained/history.csv").write_text("epoch\n1\n")
+        made = SimpleNamespace(made={"machine": "m", "seconds": 60})
+        return SimpleNamespace(folder=Path("trained"), manifest=made, ingredients={"code": self.code})
+
+    def job(self, name: str) -> SimpleNamespace:
+        options = {"groups": self.groups, "grouped": None}
+        return SimpleNamespace(parameters={"splits": {"photos": "photos/all"}}, options=options, hash=self.hash)
+
+
+@pytest.fixture
+def publish_again(monkeypatch):
+    """A function that publishes a finished experiment, also onto what it published before."""
+    row = {"part": "photos", "role": "id", "from": "photos/all", "images": 12}
+    monkeypatch.setattr(publishing, "split_facts", lambda report, split: row | {"hash": report.hash})
+    monkeypatch.setattr(publishing, "check_results", Mock())
+    monkeypatch.setattr(publishing, "provenance", lambda report: {})
+    monkeypatch.setattr(publishing, "changed_code", list)
+    monkeypatch.setattr(publishing, "recompute", Mock())
+    monkeypatch.setattr(publishing, "replace_computed", Mock())
+    return lambda **changes: Publication.read(publish_experiment(Finished(**changes)))
+
+
+MORE = replace(FACTS, seeds=(0, 1))
+
+
+def test_runs_on_other_images_or_masks_are_not_added(publish_again):
+    publish_again()
+    assert publish_again(hash="b").data[0]["hash"] == "a"  # nothing new was measured
+    with pytest.raises(UserError, match=r"photos(.|\n)*found: +b(.|\n)*expected: +a(.|\n)*rm -r results/published/one"):
+        publish_again(hash="b", facts=MORE)
+    assert len(publish_again(facts=MORE).facts.runs) == 4
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "(.)$"), ("(.)$", "(.).$"), ("(.)$", "")])
+def test_other_groups_are_refused(publish_again, before, after):
+    groups = publish_again(groups=before).groups
+    assert [len(numbers) for numbers in groups.values()] == [12] * bool(before)
+    with pytest.raises(UserError, match=r"groups of photos(.|\n)*rm -r results/published/one"):
+        publish_again(groups=after)
+    assert publish_again(groups=before).groups == groups
+
+
+def test_an_ensemble_of_more_seeds_is_counted_again(publish_again):
+    def pooled(facts: Facts) -> np.ndarray:
+        counts = published_counts(publish_again(facts=facts), published.FOLDER / "one", "photos")
+        assert len(counts) == len(facts.runs)
+        return np.stack([counts[method, 0]()["raw"].images.pooled() for method in ("ensemble", "slp")])
+
+    methods = {**FACTS.methods, "ensemble": MethodFacts("deep_ensemble", trains=False, of_all_seeds=True)}
+    facts = replace(MORE, methods=methods)
+    two = pooled(facts)
+    three = pooled(replace(facts, seeds=(0, 1, 2)))
+    assert [np.array_equal(*pair) for pair in zip(two, three, strict=True)] == [False, True]
+
+
+def test_seeds_of_different_code_are_named(publish_again, caplog):
+    publish_again()
+    publish_again(facts=MORE)
+    assert not caplog.messages
+    publish_again(facts=replace(FACTS, seeds=(0, 1, 2)), code="other")
+    assert len(caplog.messages) == len(FACTS.methods) and "slp" in caplog.text and "2: " in caplog.text
+
+
+def test_code_that_an_earlier_version_did_not_record_counts_as_different(publish_again, caplog):
+    publish("one")
+    publish_again(facts=MORE)
+    assert "slp" in caplog.text and "1: " in caplog.text
+
+
+def test_published_results_are_locked_while_they_change(publish_again, monkeypatch):
+    def recompute(places, pool):
+        with pytest.raises(Timeout):
+            FileLock(published.LOCK).acquire(timeout=0)
+        raise UserError("it was locked")
+
+    publish("one")
+    for module, action in ((publishing, publish_again), (rebuild, partial(rebuild.rebuild_all, ["one"]))):
+        monkeypatch.setattr(module, "recompute", recompute)
+        with pytest.raises(UserError, match="it was locked"):
+            action()
+
+
+@pytest.mark.parametrize("name", ["../published/one", "{}/results/published/one", "two"])
+def test_only_published_experiments_are_rebuilt(name, tmp_path):
+    one = publish("one")
+    with pytest.raises(UserError, match="is not a published experiment"):
+        rebuild.rebuild_all([name.format(tmp_path)])
+    published.checked(one)
+
+
+def test_an_experiment_that_a_killed_publish_moved_aside_is_restored():
+    (one := publish("one")).rename(one.with_name(".one.earlier"))
+    assert published.names() == ["one"]
+    published.checked(one)
