@@ -412,8 +412,8 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     if array.ndim not in (axes, axes + 1) or 0 in array.shape or wrong_classes:
         raise UserError(
             f"{path}: no map of probabilities",
-            found=f"an array of shape {array.shape}",
-            expected="(height, width), or with a depth as its mask; (K, ...) of K classes",
+            found=array.shape,
+            expected=f"{axes} axes, the last ones height and width, or one more for K classes",
             fix="array[0] of a batch of one; np.moveaxis(array, -1, 0) if the classes are last; "
             "mask.argmax(axis=0) if its mask is one-hot",
         )
@@ -426,8 +426,7 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
         if logits.dtype.kind != "f" or not np.isfinite(logits).all():
             raise UserError(
                 f"{path}: no logits",
-                found=f"{logits.dtype}, not all of them finite numbers",
-                expected="finite floats",
+                found=f"{logits.dtype}, not all of them finite floats",
                 fix="replace NaN and inf; leave out --logits if the maps hold probabilities",
             )
         array = _probabilities(logits, of_classes=array.ndim > axes)
@@ -622,7 +621,7 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
     except Exception as error:  # numpy, zipfile, nibabel and Pillow raise anything
         raise UserError(
             f"{path}: not readable ({error})",
-            fix="write the file again, a TIFF with floats of 32 bits",
+            fix="write the file again; a TIFF needs one channel, and floats have 32 bits",
         ) from error
     return array.reshape(_without_channel(path, array.shape)), array.shape
 
