@@ -10,7 +10,7 @@ from typing import Any
 from made_statistics import ByProtocol, counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.publishing import published
+from pipeline_src.publishing import archives, published
 from pipeline_src.publishing.compact import reduced
 from pipeline_src.publishing.counts_file import add_runs
 from pipeline_src.publishing.published import Publication
@@ -48,7 +48,7 @@ def publish(
     runs = [(part, *run) for run in facts.runs for part in facts.splits]
     add_runs(folder / published.COUNTS, {run: partial(load, statistic, facts.bins, *run) for run in runs})
     histories = {f"{method}/seed{seed}/history.csv": b"epoch\n1\n" for method, seed in facts.runs}
-    published.pack(histories, folder / published.RUNS)
+    archives.pack(histories, folder / published.RUNS)
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})
     data = [{"part": part, "from": f"{part}/all", "hash": "a"} for part in facts.splits]
     fields = {"notes": {}, "groups": {}, "params": params, "data": data, "files": {}} | more

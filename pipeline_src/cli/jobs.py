@@ -39,7 +39,7 @@ def plan(experiment: ExperimentName = None) -> None:
     sizes = planned.check_splits(graph)
     missing = planned.missing_jobs(graph)
     kinds = Counter(job.kind for job in graph.jobs.values())  # kind -> number of jobs
-    title = f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run"
+    title = f"{graph.name}: {len(missing)} of {len(graph.jobs)} jobs to run"
     table = Table("jobs", "to run", "why (the first)", title=title)
     for kind, number in kinds.items():
         absent = [job for job in missing if job.kind == kind]

@@ -426,8 +426,7 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
         if logits.dtype.kind != "f" or not np.isfinite(logits).all():
             raise UserError(
                 f"{path}: no logits",
-                found=f"{logits.dtype}, not all of them finite numbers",
-                expected="finite floats",
+                found=f"{logits.dtype}, not all of them finite floats",
                 fix="replace NaN and inf; leave out --logits if the maps hold probabilities",
             )
         array = _probabilities(logits, of_classes=array.ndim > axes)

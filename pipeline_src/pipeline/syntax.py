@@ -69,9 +69,7 @@ class Remover(ast.NodeTransformer):
             parts += self.package[: len(self.package) - node.level + 1]
         if node.module:
             parts.append(node.module)
-        names = {}
-        for alias in node.names:
-            names[alias.asname or alias.name] = ".".join([*parts, alias.name])
+        names = {alias.asname or alias.name: ".".join([*parts, alias.name]) for alias in node.names}
         return self._imports(names, node.lineno)
 
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
@@ -82,10 +80,9 @@ class Remover(ast.NodeTransformer):
             line: of the statement, for an error.
         """
         self.origins |= names
-        statements = []
-        for name, origin in names.items():
-            statements.append(ast.Import([ast.alias(origin, name, lineno=line)]))
-        return statements
+        return [
+            ast.Import([ast.alias(origin, name, lineno=line)]) for name, origin in names.items()
+        ]
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         """Remember the name that an assignment gives to a logger, and keep the assignment."""

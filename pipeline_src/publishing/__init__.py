@@ -29,5 +29,5 @@ files. `overview/` has the tables that span the published experiments.
 
 Modules: `publish` writes a folder from a finished experiment, `published` reads and checks it,
 `rebuild` recomputes it, and `compare` compares two experiments or methods. `compact` rounds counts,
-and `counts_file` stores them.
+`counts_file` stores them, and `archives` reads and writes ZIP archives.
 """

@@ -27,6 +27,7 @@ import numpy as np
 from pipeline_src.counting.counts import ALWAYS, Counts
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
 from pipeline_src.errors import UserError
+from pipeline_src.publishing.archives import pack, readable, unpack
 from pipeline_src.publishing.compact import (
     Arrays,
     arrays_of,
@@ -35,7 +36,6 @@ from pipeline_src.publishing.compact import (
     restored,
     score_steps,
 )
-from pipeline_src.publishing.published import pack, readable, unpack
 
 # Predicted scores of a pixel are whole numbers, in units of 1 / SCALE (`_pixel_scores`).
 SCALE = 1 << 16

@@ -24,6 +24,7 @@ from pipeline_src.pipeline.runner import check_results
 from pipeline_src.pipeline.steps.numbers import counts_file
 from pipeline_src.pipeline.steps.report import provenance, split_facts
 from pipeline_src.processes import alone
+from pipeline_src.publishing.archives import pack, unpack
 from pipeline_src.publishing.published import (
     COUNTS,
     EXPERIMENT,
@@ -35,10 +36,8 @@ from pipeline_src.publishing.published import (
     Publication,
     checked,
     default_settings,
-    pack,
     published_counts,
     settings,
-    unpack,
 )
 from pipeline_src.publishing.rebuild import rebuild_report, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit

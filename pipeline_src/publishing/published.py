@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import ZIP_LZMA, ZipFile, ZipInfo
+from zipfile import ZipFile
 
 from pydantic import TypeAdapter
 
@@ -17,6 +16,7 @@ from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.errors import UserError, check_name, listed
 from pipeline_src.figures.types import Folders
 from pipeline_src.files import Content, hash_of, restore_folder, sha256, write_text
+from pipeline_src.publishing.archives import readable
 
 if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
@@ -110,20 +110,6 @@ class Publication:
         write_text(folder / EXPERIMENT, text + "\n")
 
 
-@contextmanager
-def readable(file: Path) -> Iterator[None]:
-    """Turn any error of reading a published file into a UserError, which names the file."""
-    try:
-        yield
-    except Exception as error:  # anything that damaged bytes make zip, xz, json and numpy raise
-        raise UserError(
-            f"{file} was altered or is missing",
-            found=f"{type(error).__name__}: {error}",
-            expected="the file that `dense-calibration publish` wrote",
-            fix=f"git checkout -- {file}",
-        ) from error
-
-
 def names() -> list[str]:
     """Return the names of all published experiments, after restoring one that a killed `publish`
     moved aside.
@@ -211,26 +197,6 @@ def default_settings(params: Experiment) -> Content:
     changed = settings(params.model_dump(mode="json", exclude_defaults=True))
     values = settings(params.model_dump(mode="json"))
     return {name: value for name, value in values.items() if name not in changed}
-
-
-def pack(files: Mapping[str, bytes], path: Path, compression: int = ZIP_LZMA) -> None:
-    """Write files into a ZIP archive, without their times: equal files give equal archives.
-
-    Args:
-        files: name -> content.
-        compression: a method of the module `zipfile`.
-    """
-    with ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(ZipInfo(name), content, compression)
-
-
-def unpack(path: Path) -> dict[str, bytes]:
-    """Return the files in a ZIP archive, name -> content; empty if there is no archive."""
-    if not path.exists():
-        return {}
-    with ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def run_folders(facts: Facts, folder: Path, out: Path) -> Folders:

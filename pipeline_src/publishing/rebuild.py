@@ -21,6 +21,7 @@ from pipeline_src.errors import UserError, check_name, listed
 from pipeline_src.files import DIGITS
 from pipeline_src.pipeline.steps.report import method_descriptions
 from pipeline_src.processes import alone
+from pipeline_src.publishing.archives import pack, readable, unpack
 from pipeline_src.publishing.published import (
     COMPUTED,
     COUNTS,
@@ -31,11 +32,8 @@ from pipeline_src.publishing.published import (
     TABLES,
     Publication,
     checked,
-    pack,
     published_counts,
-    readable,
     run_folders,
-    unpack,
 )
 from pipeline_src.publishing.published import (
     names as published_names,

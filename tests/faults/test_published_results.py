@@ -14,7 +14,7 @@ from pipeline_src.counting.counts import COLUMNS
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.storage import load, save
 from pipeline_src.errors import UserError
-from pipeline_src.publishing import published
+from pipeline_src.publishing import archives, published
 from pipeline_src.publishing.counts_file import CountsFile
 from pipeline_src.publishing.rebuild import differing, rebuild_all
 
@@ -46,7 +46,7 @@ def test_a_computed_file_is_checked_before_pages_show_it(folder):
 
 @pytest.mark.parametrize("name", ["tables.zip", "claims.md"])
 def test_damaged_computed_files_are_named(folder, name):
-    published.pack({"T1.csv": b"a,b\n" * 99}, folder / "tables.zip")
+    archives.pack({"T1.csv": b"a,b\n" * 99}, folder / "tables.zip")
     (folder / "claims.md").write_text("claims" * 99)
     content = bytearray((folder / name).read_bytes())
     content[30:70] = b"\xff" * 40
