@@ -71,10 +71,8 @@ def experiments() -> list[list[str]]:
 def _published_page(experiment: str) -> Path | None:
     """Print the main numbers of a published experiment; return its page if there is one."""
     folder = published.FOLDER / experiment
-    publication = published.checked(folder, (METRICS_FILE, CLAIMS_FILE))
-    _print_summary(publication.facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
-    if published.REPORT in publication.files:
-        published.checked(folder, [published.REPORT])
+    facts = published.checked(folder, (METRICS_FILE, CLAIMS_FILE)).facts
+    _print_summary(facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
     # Some experiments are published with their page; `rebuild --report` writes that of others,
     # beside the experiment.json that it shows.
     for place in (folder, Path("results/published-rebuilt", experiment)):

@@ -149,14 +149,6 @@ def test_a_page_of_an_earlier_publication_is_not_offered(published, opened):
     assert report("--experiment", "evidence", "--open").exit_code == 2 and len(opened) == 1
 
 
-def test_a_truncated_published_page_is_named(published):
-    (published / "report.html").write_text("page")
-    publishing.Publication.read(published).write(published)
-    assert report("--experiment", "evidence").exit_code == 0
-    (published / "report.html").write_text("pa")
-    assert "evidence/report.html" in str(report("--experiment", "evidence").exception)
-
-
 def test_all_experiments_are_listed(published):
     shutil.copy(ROOT / "params.yaml", ".")
     rows = [line.split() for line in report("--list").output.splitlines()]
