@@ -111,7 +111,7 @@ def prepare_device(training: Training) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Determinism would also fill each new tensor with NaN, a fifth of a step on a CPU. It guards
     # against reads of uninitialized memory; results are the same bits without it.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # timings would choose the algorithms
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic matrix products
     torch.backends.cuda.matmul.allow_tf32 = False
