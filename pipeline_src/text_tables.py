@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,5 +57,5 @@ def markdown_rows(rows: Iterable[Sequence[str]]) -> list[str]:
 
 def markdown_text(text: str) -> str:
     """Return `text` with the special characters of Markdown and HTML escaped."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    text = html.escape(text, quote=False).replace("\n", " ")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)

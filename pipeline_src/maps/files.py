@@ -674,7 +674,8 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
             return stored_ids(image)
         if palette == "either" and image.mode == "P":
             indices = np.array(image)
-        array = np.asarray(image.convert(MODES.get(image.mode, image.mode)))
+        # Only where needed, because Pillow copies a picture that has the mode already.
+        array = np.asarray(image.convert(MODES[image.mode]) if image.mode in MODES else image)
     if array.ndim == 2:
         return array
     colors = array[..., :3]

@@ -183,8 +183,8 @@ def differences(job: Job) -> list[str]:
     """
     if job.former is None:
         return ["not made yet"]
-    former = dict(_flat(job.former[1].ingredients, ""))
-    today = dict(_flat(job.ingredients, ""))
+    former = dict(flat(job.former[1].ingredients))
+    today = dict(flat(job.ingredients))
     found = []
     for name in former | today:
         if former.get(name) != today.get(name):
@@ -200,7 +200,7 @@ def _difference(name: str, former: str | None, today: str | None) -> str:
     """Return a line on an ingredient that changed.
 
     Args:
-        name: as `_flat` yields it, such as "parameters.bins" or "code pipeline_src/files.py".
+        name: as `flat` yields it, such as "parameters.bins" or "code pipeline_src/files.py".
         former, today: its value as text; None where it is absent.
     """
     if name.startswith("parameters."):
@@ -213,7 +213,7 @@ def _difference(name: str, former: str | None, today: str | None) -> str:
     return f"{name} changed"
 
 
-def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Yield the names and texts of all values in nested mappings, to be compared one by one.
 
     Args:
@@ -223,7 +223,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             separator = "." if name.startswith("parameters") else " "
-            yield from _flat(item, f"{name}{separator}{key}" if name else key)
+            yield from flat(item, f"{name}{separator}{key}" if name else key)
     else:
         yield name, json.dumps(value)
 

@@ -18,7 +18,7 @@ from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED, Job, linked
 from pipeline_src.pipeline.manifest import STORE, now
-from pipeline_src.pipeline.plan import differences
+from pipeline_src.pipeline.plan import differences, flat
 from pipeline_src.pipeline.runner import RUN_LOCK, place, remedy, show
 from pipeline_src.pipeline.steps.overview import overview_job
 
@@ -133,14 +133,17 @@ def _keep_problem(job: Job) -> str:
     """Return a clause on why the result that the view shows cannot be kept under today's
     fingerprint; empty if it can.
 
-    Only code may differ, not the parameters, the files, and the content of the inputs.
+    Only code may differ, not a parameter, the files, and the content of the inputs.
     """
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former
-    for part in ("parameters", "files"):
-        if manifest.ingredients[part] != job.ingredients[part]:
-            return "; ".join(differences(job))
+    former = dict(flat(manifest.ingredients["parameters"]))
+    today = dict(flat(job.ingredients["parameters"]))
+    # A parameter that only one of both has came or went with the code.
+    changed = any(former[name] != today[name] for name in former.keys() & today)
+    if changed or manifest.ingredients["files"] != job.ingredients["files"]:
+        return "; ".join(differences(job))
     for role, needed in job.inputs.items():
         if manifest.inputs.get(role, {}).get("digest") != needed.content_of(job.reads):
             return f"it was computed from another result of {needed.name}"

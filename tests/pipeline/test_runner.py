@@ -404,6 +404,9 @@ def test_keep_refuses_results_of_other_parameters_and_inputs():
     with pytest.raises(UserError, match=r"a: .*train"):
         upkeep.keep([new.job("train"), new.job("a")], "why")
     assert new.job("train").is_made and not new.job("a").is_made
+    job = graph(modules=EDITED).job("train")
+    younger = replace(job, parameters=job.parameters | {"younger": "default"})  # which the code did not know then
+    assert upkeep.keep([younger], "why") == ["train"]
 
 
 def test_names_of_jobs_and_patterns():
