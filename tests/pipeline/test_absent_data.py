@@ -84,6 +84,8 @@ def test_groups_in_a_file_are_those_of_the_last_pulled_results(graph, tmp_path):
         here = graph(groups=groups.name)
         for job in here.of_kinds("prepare", "analyse"):
             Manifest(job.fingerprint, job.ingredients, {}, {}, {"time": f"00:0{minute}"}).write(job.folder)
+            for path in job.paths:
+                path.touch()
     groups.unlink()
     with pytest.raises(UserError, match=r"groups\.csv is missing"):
         graph(groups=groups.name)  # its images are here

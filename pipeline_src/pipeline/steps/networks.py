@@ -35,8 +35,8 @@ def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
     """Return the parameters on which the networks of an experiment depend, besides method and seed.
 
     The config of the model is only among them if it takes values from outside the package: its file
-    counts as code. `MACHINE` overrides the user's settings of the machine, so
-    they cannot change a fingerprint.
+    counts as code. `MACHINE` overrides the user's settings of the machine, so they cannot change a
+    fingerprint.
     """
     settings = experiment.settings
     return experiment.network_parameters | {
