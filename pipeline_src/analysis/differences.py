@@ -153,7 +153,8 @@ def _measured(
     resamples = 1 if equal else RESAMPLES  # one where none is needed: arrays must not be empty
     runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]
     numbers = range(len(runs))
-    measured = {}
-    for protocol in runs[0]:
-        measured[protocol] = Measurement.of_runs(numbers, [run[protocol] for run in runs])
+    measured = {
+        protocol: Measurement.of_runs(numbers, [run[protocol] for run in runs])
+        for protocol in runs[0]
+    }
     return measured

@@ -135,9 +135,10 @@ def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
     absent = not_run(claims)
     for claim in claims["claims"]:
         if claim not in absent:
-            verdicts = []
-            for protocol, finding in claim["protocols"].items():
-                verdicts.append(f"{PROTOCOL_NAMES.get(protocol, '')} {finding['verdict']}".strip())
+            verdicts = [
+                f"{PROTOCOL_NAMES.get(protocol, '')} {finding['verdict']}".strip()
+                for protocol, finding in claim["protocols"].items()
+            ]
             typer.echo(f"{claim['claim']} {claim['text']} {', '.join(verdicts)}")
     if absent:
         names = ", ".join(claim["claim"] for claim in absent)

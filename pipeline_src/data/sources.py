@@ -386,9 +386,9 @@ def _list_digest(file: str, located: Located, data_root: Path) -> str | None:
 
 def _entry_digest(entry: Entry) -> str:
     """Return a digest of all values of an entry that choose its samples, not of notes and links."""
-    sources = {}
-    for key, source in entry.sources.items():
-        sources[key] = source.model_dump(mode="json", exclude=PROSE)
+    sources = {
+        key: source.model_dump(mode="json", exclude=PROSE) for key, source in entry.sources.items()
+    }
     keys = {"ood", "images", "masks", "foreground", "splits"}
     return hash_of(sources=sources, **entry.model_dump(mode="json", include=keys))
 
