@@ -53,7 +53,6 @@ FUNCTIONS = {  # function of a module of `steps` that works for a job -> the kin
     "report": {
         "job_results": SHOWN_KINDS,
         "run_cost": SHOWN_KINDS,
-        "_parameters": SHOWN_KINDS,
         "run_folders": {"figures", "claims"},
         "write_table_files": {"tables"},
         "draw_figures": {"figures"},
