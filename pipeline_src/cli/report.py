@@ -181,9 +181,10 @@ def summarize(experiment: ExperimentName = None) -> None:
     metrics = json.loads(file.read_bytes())["metrics"]["raw"]  # of unnormalized maps
     with atomic_folder(SUMMARY) as folder:
         for method, datasets in metrics.items():
-            means = {}
-            for dataset, values in datasets.items():
-                means[dataset] = {name: values[name]["mean"] for name in SUMMARIZED}
+            means = {
+                dataset: {name: values[name]["mean"] for name in SUMMARIZED}
+                for dataset, values in datasets.items()
+            }
             write_json(folder / "metrics" / f"{method}.json", means)
         (folder / "reliability").mkdir()
         # The numbers of the reliability diagrams of unnormalized maps, a file per dataset.

@@ -57,9 +57,9 @@ def assign_splits(
         assigned = assignment.done.items()
         notes += [f"split {name} is empty" for name, stems in assigned if not stems]
     if group_of:
-        shared = {}
-        for name in USUAL:
-            shared[name] = [group_of[stem] for stem in assignment.done.get(name, ())]
+        shared = {
+            name: [group_of[stem] for stem in assignment.done.get(name, ())] for name in USUAL
+        }
         notes += [f"splits {line}" for line in groups.crossings(shared)]
     return assignment.problems, notes
 

@@ -25,7 +25,7 @@ from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, fitted
 from pipeline_src.calibrators.pixels import MOST_LOGITS, Pixels, joined, map_pixels
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
-from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.calibrators.temperature import BOUNDS, TemperatureCalibrator
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
@@ -159,8 +159,7 @@ def calibrate_folder(
                 "size are calibrated at their own size, so their scores by judge differ"
             )
         record = Record.of(calibrator, pixels)
-        # Fitted temperatures are from 0.01 to 100 (`calibrators.temperature.BOUNDS`).
-        if not 0.0101 < record.parameters.get("temperature", 1) < 99:
+        if not 1.01 * BOUNDS[0] < record.parameters.get("temperature", 1) < 0.99 * BOUNDS[1]:
             warnings.append(
                 "the temperature is at a limit of the search: 0.01 where the maps are right on "
                 "every pixel, 100 where they hold no information or are inverted"

@@ -20,6 +20,7 @@ from pipeline_src.analysis.differences import (
 )
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
+from pipeline_src.counting import storage
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError, check_name
 from pipeline_src.files import Content
@@ -284,7 +285,7 @@ def _local(name: str, experiment: str) -> Side:
             file = job.folder / counts_file(split)
             counts[method, seed, split] = partial(_restored_counts, file, graph.facts.bins)
             if split not in groups:
-                groups[split] = evaluated_groups(graph, split, counts[method, seed, split])
+                groups[split] = evaluated_groups(graph, split, partial(storage.load, file))
     conditions = settings(graph.settings.model_dump(mode="json"))
     return Side(name, graph.facts, counts, groups, conditions)
 

@@ -175,6 +175,8 @@ def difference(published: str, computed: str) -> str:
     """Return the first difference of two texts by more than rounding, as "'1.5' is '1.6'":
     published text, computed text. It is empty if they agree.
     """
+    if published == computed:
+        return ""
     # Texts and numbers in turn: texts must be equal, numbers nearly equal.
     pieces = zip_longest(NUMBER.split(published), NUMBER.split(computed), fillvalue="")
     for place, (a, b) in enumerate(pieces):

@@ -108,9 +108,10 @@ class PaperTable:
             by_row.setdefault(row["row"], {})[row["column"]] = self._text(row)
         groups = []
         for title, by_row in cells.items():
-            body = []
-            for name, texts in by_row.items():
-                body.append([name] + [texts.get(column, UNDEFINED) for column in columns])
+            body = [
+                [name] + [texts.get(column, UNDEFINED) for column in columns]
+                for name, texts in by_row.items()
+            ]
             groups.append(Group(title, body))
         return Table(f"{caption}. {self.about}".strip(), ["", *columns], groups, self.notes)
 

@@ -80,10 +80,10 @@ def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[
 
     A run that trains has its own network only. A post-hoc method uses networks of other runs.
     """
-    inputs = {}
-    for number, run in enumerate(experiment.networks(method, seed)):
-        inputs[f"networks/{number}"] = experiment.run(*run)
-    return inputs
+    return {
+        f"networks/{number}": experiment.run(*run)
+        for number, run in enumerate(experiment.networks(method, seed))
+    }
 
 
 def run_view(experiment: ExperimentGraph, method: str, seed: int) -> Path:

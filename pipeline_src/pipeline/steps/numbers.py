@@ -127,9 +127,10 @@ def analyse_split(job: Job, folder: Path) -> None:
     """Compute the metrics of all runs on a split, on the same resamples of its images."""
     from pipeline_src.analysis.analyse import analyse
 
-    files = {}
-    for method, seed in job.parameters["runs"]:
-        files[method, seed] = job.inputs[f"{method}/seed{seed}"].folder / job.reads
+    files = {
+        (method, seed): job.inputs[f"{method}/seed{seed}"].folder / job.reads
+        for method, seed in job.parameters["runs"]
+    }
     groups_of = None
     if job.options["groups"]:
         groups_of = partial(
