@@ -1,7 +1,8 @@
-"""The folder of `--out`: whether a command may write there, and how its results are moved there."""
+"""The folder of `--out`: whether a command may write there, and how results are written there."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_writable, writing
+from pipeline_src.files import Content, check_writable, write_text, writing
 
 # Command -> files by which its results are recognized; without the first a folder has none of its
 # results. Two commands write calibrator.json.
@@ -90,6 +91,11 @@ def _reads_in(folder: Path, source: Path) -> bool:
         # `match` gives [ a meaning, which is a part of names here.
         return (folder.resolve() / source.name).match(str(source.resolve()).replace("[", "[[]"))
     return folder.resolve().is_relative_to(Path(root).resolve())
+
+
+def write_result(path: Path, content: Content) -> None:
+    """Write a result as indented JSON for readers; an infinite or undefined number is an error."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager

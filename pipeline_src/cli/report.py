@@ -71,7 +71,10 @@ def experiments() -> list[list[str]]:
 def _published_page(experiment: str) -> Path | None:
     """Print the main numbers of a published experiment; return its page if there is one."""
     folder = published.FOLDER / experiment
-    facts = published.checked(folder, (METRICS_FILE, CLAIMS_FILE)).facts
+    shown = [METRICS_FILE, CLAIMS_FILE]
+    if (folder / published.REPORT).exists():
+        shown.append(published.REPORT)
+    facts = published.checked(folder, shown).facts
     _print_summary(facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
     # Some experiments are published with their page; `rebuild --report` writes that of others,
     # beside the experiment.json that it shows.

@@ -31,7 +31,6 @@ from pipeline_src.files import (
     read_bytes,
     reading,
     sha256,
-    write_text,
 )
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
@@ -155,7 +154,7 @@ def predict(
 
     # Write the maps that do not exist yet.
     record = {"model": model.name, "digest": settings_digest, "images": digests}
-    write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
+    outputs.write_result(out / RECORD, record)
     missing = [name for name, path in maps.items() if not path.exists()]
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
         image = decode_image(files[name].read_bytes())

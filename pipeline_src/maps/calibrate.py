@@ -7,7 +7,6 @@ the fitted maps are calibrated, each by a calibrator that was fitted without it.
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -184,7 +183,7 @@ def calibrate_folder(
         if table:
             result["calibrators"] = table
         write_text(new / CALIBRATOR_FILE, record.file_text())
-        write_text(new / SCORES_FILE, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        outputs.write_result(new / SCORES_FILE, result)
     return result
 
 

@@ -20,7 +20,7 @@ from pipeline_src.analysis.resampling import SEED, measure_protocols
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import load
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import Content, hash_of, reading, write_text
+from pipeline_src.files import Content, hash_of, reading
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import METRICS
 
@@ -112,7 +112,7 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
             axis_start=bin_tables.corner(list(tables.values())),
         )
         style.save(diagram, new / "reliability")
-        write_text(new / "comparison.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+        outputs.write_result(new / "comparison.json", result)
     return result
 
 

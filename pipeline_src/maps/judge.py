@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, numbered
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import Content, write_text
+from pipeline_src.files import Content
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_results, draw_worst
 from pipeline_src.maps.files import form_of, pairs_and_warnings
@@ -136,7 +135,7 @@ def judge_folder(
                 draw_worst(raw, result, class_bands, source, new / "reliability-classes")
         if gallery or images:
             draw_gallery(pairs, raw, form=form, pictures=pictures, name=name, out=new)
-        write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+        outputs.write_result(new / "metrics.json", result)
     return result
 
 

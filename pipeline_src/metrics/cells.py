@@ -120,19 +120,27 @@ def _with_eight_bit_levels(counts: Counts) -> Arrays:
     return _matched_to_images(pixels, eight_bit, by_images)
 
 
+def occupied(counts: Counts) -> tuple[np.ndarray, ...]:
+    """Return the pixels of each level of doubt, predicted class and label that has any: level,
+    predicted class, label, number of pixels, their `Histogram.position`, and how many of them are
+    exactly at the lower end of the level, (m,) each.
+    """
+    histogram = counts.histogram
+    present = np.nonzero(histogram.count)
+    level, predicted, label = present
+    # Pixels exactly on the edge: below f = 0.5 as counted, above it from the rows of images.
+    edge_below = histogram.on_edge[level, label]
+    edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
+    return (*present, histogram.count[present], histogram.position[present], edge)
+
+
 def _by_level(counts: Counts) -> Arrays:
     """Return the pixels by level of doubt (1 - confidence), predicted class and label, (m,) each:
     first those exactly at doubt = level / LEVELS, which are on the edge of a bin, then all others,
     with their summed doubts.
     """
-    histogram = counts.histogram
-    level, predicted, label = np.nonzero(histogram.count)
-    count = histogram.count[level, predicted, label]
-    position = histogram.position[level, predicted, label]
+    level, predicted, label, count, position, edge = occupied(counts)
     doubt = (level * count + position / POSITION) / LEVELS
-    # Pixels exactly on the edge: below f = 0.5 as counted, above it from the rows of images.
-    edge_below = histogram.on_edge[level, label]
-    edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
     edge_doubt = edge * (level / LEVELS)
     return {  # the first half of each array is on the edge
         "level": np.tile(level, 2),

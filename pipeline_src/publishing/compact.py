@@ -46,7 +46,6 @@ from pipeline_src.counting.counts import (
     Histogram,
     image_blocks,
     named_counts,
-    upper_edge,
 )
 from pipeline_src.counting.levels import (
     EIGHT,
@@ -60,6 +59,7 @@ from pipeline_src.counting.levels import (
     further_cells,
 )
 from pipeline_src.counting.storage import counts_from, histogram_arrays, json_array
+from pipeline_src.metrics.cells import occupied
 
 BINS = (100, 30)  # every usual number of bins divides one of them
 # Cells of doubt also begin at these quantiles (k / SHARES) of each predicted class: so a cell holds
@@ -185,14 +185,8 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram
     Args:
         surest: the cells of the surest pixels for the result (`Histogram.surest`).
     """
-    histogram = counts.histogram
-    level, predicted, label = np.nonzero(histogram.count)
-    count = histogram.count[level, predicted, label]
-    position = histogram.position[level, predicted, label]
-    # Number of these pixels exactly on a limit; 0 for a level at which no cell begins.
-    begins = np.isin(level, limits)
-    edge_below = histogram.on_edge[level, label]  # of pixels whose predicted class is 0
-    edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below) * begins
+    level, predicted, label, count, position, edge = occupied(counts)
+    edge = edge * np.isin(level, limits)  # at other levels no cell begins
     cell = np.searchsorted(limits, level, side="right") - 1  # index of the limit below the level
     # (L, 2, 2) by cell, predicted class and label: pixels on the cell's lower edge, pixels inside,
     # and the sum of the latter's distances from that edge, in whole levels.

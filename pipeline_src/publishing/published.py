@@ -101,7 +101,9 @@ class Publication:
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
         content["facts"][SPLITS] = content["facts"].pop("splits")
         content["files"] = {
-            name: sha256(folder / name) for name in SOURCES + COMPUTED if (folder / name).is_file()
+            name: sha256(folder / name)
+            for name in (*SOURCES, *COMPUTED, REPORT)
+            if (folder / name).is_file()
         }
         content[DIGEST] = hash_of(**content)
         text = json.dumps(content, indent=1, ensure_ascii=False)
