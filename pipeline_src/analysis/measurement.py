@@ -29,6 +29,7 @@ from pipeline_src.metrics.registry import METRICS
 
 # The metrics of the table of all differences of methods (T14).
 COMPARED = ("ece", "brier", "nll", "accuracy")
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,20 @@ class Measurement:
     seeds: Sequence[int]
     images: int
     units: int
-    points: Mapping[str, np.ndarray]
-    values: Mapping[str, np.ndarray]
+    points: Arrays
+    values: Arrays
     pixels: int = 0
     reasons: Mapping[str, str] = field(default_factory=dict)
     present: Mapping[str, int] = field(default_factory=dict)
     of_all_seeds: bool = False
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
 
     @classmethod
     def of_runs(
         cls,
         seeds: Sequence[int],
         runs: Sequence[Measurement],
-        arrays: Mapping[str, np.ndarray] | None = None,
+        arrays: Arrays | None = None,
     ) -> Measurement:
         """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric.
 
@@ -241,7 +242,7 @@ class _Lazy(UserDict[str, Any]):
     values on resamples are large and many readers need only a few.
     """
 
-    def __init__(self, file: Mapping[str, np.ndarray], folder: str, names: Collection[str]):
+    def __init__(self, file: Arrays, folder: str, names: Collection[str]):
         """Take the open file, a folder in it, and the names of the arrays in this folder."""
         super().__init__({name: f"{folder}/{name}" for name in names})
         self._file = file

@@ -5,7 +5,6 @@ A folder has a network as a graph of torch, its calibrator, configuration, model
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -151,7 +150,7 @@ def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool 
     record = predictor.fitted if isinstance(predictor.method, Calibrated) else None
     with open(folder / MODEL, "wb") as file:
         torch.export.save(program, file)
-    write_text(folder / CONFIG, json.dumps(config.model_dump(), indent=2) + "\n")
+    outputs.write_result(folder / CONFIG, config.model_dump())
     if record:
         write_text(folder / CALIBRATOR, Record.model_validate(record).file_text())
     write_text(folder / CARD, card(config, record))

@@ -26,6 +26,7 @@ JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_m
 # The end of a note on an experiment that was never run, or was changed after its run.
 TODAY = ", with today's parameters, data and code"
 NEW = "add an experiment NAME"  # the beginning of a change of params.yaml (`not_run`)
+Grouped = dict[str, list[ExperimentSummary]]  # by task, data or network
 
 
 def write_overview_tables(
@@ -49,7 +50,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
     Args:
         tasks: task of the catalog -> its name in text.
     """
-    by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in tasks}
+    by_task: Grouped = {task: [] for task in tasks}
     for experiment in experiments:
         by_task.setdefault(experiment.task, []).append(experiment)
     by_task.pop(MAIN_TASK, None)  # salient objects
@@ -81,7 +82,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
 
     Each network is shown by one experiment (`_chosen`), even if several used it.
     """
-    same_data: dict[str, list[ExperimentSummary]] = {}  # data as JSON -> experiments
+    same_data: Grouped = {}  # data as JSON -> experiments
     for experiment in experiments:
         same_data.setdefault(json.dumps(experiment.data, sort_keys=True), []).append(experiment)
     rows: list[Row] = []
@@ -125,7 +126,7 @@ def _chosen(
                 elsewhere.update(row["method"] for row in found[other.name])
         return len(methods & elsewhere), len(methods)
 
-    by_network: dict[str, list[ExperimentSummary]] = {}
+    by_network: Grouped = {}
     for experiment in group:
         by_network.setdefault(experiment.network, []).append(experiment)
     return [max(of_network, key=shared) for of_network in by_network.values()]

@@ -134,8 +134,11 @@ def test_main_numbers_and_claims_of_a_published_experiment(published):
 def test_a_published_page_opens_without_data(published, opened):
     page = published / "report.html"
     page.touch()
+    publishing.Publication(FACTS, {}, {}, {}, {}, [], {}).write(published)
     assert report("--experiment", "evidence", "--open").exit_code == 0
     assert [address.endswith(f"/{page}") for address in opened] == [True]
+    page.write_text("a part of the page")
+    assert str(page) in str(report("--experiment", "evidence", "--open").exception) and len(opened) == 1
 
 
 def test_a_page_of_an_earlier_publication_is_not_offered(published, opened):
