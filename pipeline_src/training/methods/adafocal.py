@@ -28,7 +28,7 @@ class AdaFocal(Method):
     the bin in which its label's probability f lies.
 
     With two classes all wrong pixels fall in the lowest bin. A gamma near `highest` there silences
-    them (0.5^20 is 1e-6), and the network can keep predicting one class. `mean_gamma` of the
+    those near 0.5 (0.5^20 is 1e-6), and the network can keep predicting one class. `mean_gamma` of the
     history includes empty bins.
 
     Kind: comparison
