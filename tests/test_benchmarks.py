@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from project import ROOT
 
+from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.maps.judge import judge_folder
 
 sys.path.append(str(ROOT / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks/intervals"))
+import hypotheses
 from peers.measure import PACKAGES, read_maps
 from peers.table import cell
 
@@ -28,6 +31,22 @@ def test_packages_measure_the_ece_of_all_pixels(name, tolerance):
     cells = np.ceil(confidence * 10).astype(int) - 1
     expected = np.abs(np.bincount(cells, confidence - correct)).sum() / f.size
     assert PACKAGES[name]().ece(maps, masks) == pytest.approx(expected, rel=tolerance)
+
+
+def test_families_have_the_declared_comparisons():
+    """docs/preregistration.md, parts 16 and 17."""
+    sizes = {name: len(comparisons) for name, comparisons in hypotheses.FAMILIES.items()}
+    assert sizes == {"(j) to (l)": 14, "(m)": 7, "(n)": 3, "(o)": 4, "(p)": 2, "(q)": 2, "(r)": 10, "(s)": 2}
+
+
+def test_fewer_seeds_than_decide_have_no_outcome():
+    assert hypotheses.outcome(hypotheses.FAMILIES["(m)"], {}) == ["not decided; seeds: recipe 0 of 6"]
+
+
+@pytest.mark.parametrize(("high", "holds"), [(-0.001, True), (0.001, False)])
+def test_a_hypothesis_holds_if_the_interval_lies_in_its_range(high, holds):
+    lower = hypotheses.Comparison("recipe", "a", "b", "DTD", "brier", hypotheses.LOWER)
+    assert hypotheses.holds(lower, Estimate({0: -0.1}, -0.2, high), 0.95) == holds
 
 
 def test_the_table_marks_values_that_differ():

@@ -11,6 +11,7 @@ over seeds (t of five degrees of freedom).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,15 +48,15 @@ ARMS = {
 }
 
 
-def results(out: Path) -> Results:
-    """Return the results of the published experiment, analysed below `out`."""
-    folder = FOLDER / EXPERIMENT
+def results(experiment: str, methods: Collection[str], out: Path) -> Results:
+    """Return the results of some methods of a published experiment, analysed below `out`."""
+    folder = FOLDER / experiment
     publication = Publication.read(folder)
     facts = replace(publication.facts, splits=publication.facts.tests)
     files = {}
     for split in facts.splits:
         counts = published_counts(publication, folder, split)
-        chosen = {run: of_run for run, of_run in counts.items() if run[0] in (OTHER, *ARMS)}
+        chosen = {run: of_run for run, of_run in counts.items() if run[0] in methods}
         files[split] = out / f"{split}.npz"
         analyse(split, facts.bins, chosen, files[split])
     return Results(facts, files)
@@ -107,7 +108,7 @@ def table(found: Results, method: str) -> list[str]:
 def main() -> None:
     """Write the page."""
     with TemporaryDirectory() as folder:
-        found = results(Path(folder))
+        found = results(EXPERIMENT, (OTHER, *ARMS), Path(folder))
         lines = []
         for method in ARMS:
             lines += [*table(found, method), ""]
