@@ -179,7 +179,8 @@ def summarize(experiment: ExperimentName = None) -> None:
     from pipeline_src.pipeline.runner import check_results
 
     graph = experiment_graph(experiment)
-    check_results(graph.of_kinds("tables", "figures"), "summarize", graph.command)
+    # DVC records all of them after this command.
+    check_results(graph.jobs.values(), "summarize", graph.command)
     file = graph.job("tables").folder / METRICS_FILE
     metrics = json.loads(file.read_bytes())["metrics"]["raw"]  # of unnormalized maps
     with atomic_folder(SUMMARY) as folder:

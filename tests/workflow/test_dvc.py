@@ -164,3 +164,28 @@ def test_git_holds_what_dvc_writes_about_data_and_no_data(tmp_path):
         (tmp_path / name).touch()
     known = call(tmp_path, "git", "ls-files", "--others", "--exclude-standard", "data").split()
     assert sorted(known) == sorted(shown)
+
+
+@pytest.mark.slow
+def test_after_one_stage_alone_the_others_are_outdated(clone):
+    edit(clone / "params.yaml", "    alpha: 0.05\n", "    alpha: 0.06\n")
+    dvc(clone, "repro", "--quiet", "data")
+    status = json.loads(dvc(clone, "status", "--json"))
+    for stage in ("models", "results"):
+        assert {"changed deps": {"params.yaml": "modified"}} in status[stage]
+    assert status["data"] == ["always changed"]
+
+
+@pytest.mark.slow
+def test_a_damaged_network_is_not_recorded(clone):
+    weights = next(clone.glob(f"{STORE}/train/*/model.safetensors"))
+    content = weights.read_bytes()
+    weights.unlink()  # a link to the cache
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    recorded = call(clone, "git", "show", "HEAD:dvc.lock")
+    said = call(clone, "dvc", "repro", check=False)
+    assert f"rm -r {weights.parent.relative_to(clone)}" in said
+    metrics = yaml.safe_load(recorded)["stages"]["results"]
+    assert yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["results"] == metrics
+    weights.unlink()
+    dvc(clone, "checkout", "--quiet")
