@@ -281,7 +281,7 @@ def test_probabilities(of_all, case):
         assert same.all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(z=st.lists(st.floats(-30, 30).map(lambda x: round(x, 6)), min_size=2, max_size=30))
 @pytest.mark.parametrize("name", [name for name, k in DEFINED if k == 1])
 def test_a_function_of_one_probability_never_falls(of_all, name, z):

@@ -89,7 +89,7 @@ def test_a_cell_is_a_part_of_one_level():
         assert parted[-1] <= parted[0] * 17 / 16 or parted[-1] < 2.0**-126
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FLOATS, st.booleans())
 @example([(edge, True) for edge in EDGES], False)
 @example([(edge, False) for edge in EDGES], True)
@@ -112,7 +112,7 @@ def test_floats_are_counted_by_the_definition(pixels, scores):
     assert np.array_equal(levels, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FLOATS, st.booleans(), st.sampled_from([10, 15, 100]))
 @example([(edge, True) for edge in EDGES], False, 10)
 def test_coarse_levels_have_the_same_bins(pixels, scores, bins):
@@ -127,7 +127,7 @@ def test_coarse_levels_have_the_same_bins(pixels, scores, bins):
     assert np.allclose(binned.score, expected.score, rtol=0, atol=1e-9 if scores else 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.sampled_from(["uint8", "uint16"]))
 def test_integers_are_counted_by_the_definition(data, kind):
     top = np.iinfo(kind).max

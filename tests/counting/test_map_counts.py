@@ -163,7 +163,7 @@ def test_quick_has_the_same_counts():
 KINDS = st.sampled_from(["uint8", "uint16", "float32"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.permutations(range(6)), st.lists(st.integers(0, 2), min_size=6, max_size=6), KINDS)
 def test_any_order_and_split_of_images_gives_the_same_counts(order, shares, kind):
     """With measures of whole maps; copies count on."""

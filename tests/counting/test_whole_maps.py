@@ -24,7 +24,7 @@ def images(draw):
     return draw(arrays(np.uint8, shape, elements=st.integers(0, 64))) / 64, draw(arrays(bool, shape))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(images())
 def test_s_is_as_defined(image):
     f, y = image
@@ -51,7 +51,7 @@ def _similarity(f: np.ndarray, y: np.ndarray) -> float:
     return 4 * f.mean() * y.mean() * c / ((f.mean() ** 2 + y.mean() ** 2) * (v + w))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(images())
 def test_e_is_as_defined(image):
     f, y = image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_sets import entry
 
@@ -56,7 +56,6 @@ def test_folders_have_the_whole_name():
     assert chosen == {"test": ["a"], "val": ["b"]}
 
 
-@settings(deadline=None)
 @given(st.sets(st.text("abcdef", min_size=1), min_size=8, max_size=40), st.integers(0, 5), st.data())
 def test_shares_depend_on_names_and_seed_only(stems, seed, data):
     splits = {"val": {"of": "all", "fraction": 0.25, "seed": seed}, "train": {"of": "all", "without": "val"}}
@@ -67,7 +66,6 @@ def test_shares_depend_on_names_and_seed_only(stems, seed, data):
     assert len(val - {*chosen["val"]}) <= 1  # one image less replaces one at most
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 9))
 def test_groups_and_identical_images_are_drawn_whole(size, fraction, seed):
     stems = [f"p{i // size}-{i}" for i in range(10 * size)]

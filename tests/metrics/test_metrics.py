@@ -162,7 +162,7 @@ def test_ap_by_hand():
     assert value("ap", counts) == pytest.approx((0 + 1 / 2) / 2 / 2 + (1 / 2 + 2 / 3) / 2 / 2, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=40), st.sampled_from([10, 15])
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_src.data.null_images import largest_square
@@ -93,7 +93,6 @@ def test_the_mean_stays_on_the_target_level_where_alphas_reach_zero():
 levels = st.lists(st.floats(-1, 1), min_size=1, max_size=30).map(np.array)
 
 
-@settings(deadline=None)
 @given(levels, st.floats(0, 1), st.integers(0, 1000))
 def test_the_projection_is_the_nearest_point_of_its_mean(alpha, share, seed):
     highest = 0.49

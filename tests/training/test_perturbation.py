@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, truncnorm
 from torch.nn import functional as F
@@ -61,7 +61,6 @@ def test_perturbed_labels_of_foreground_and_background(beta, values):
     assert perturbed(torch.tensor([1.0, 0.0]).view(1, 1, 1, 2), beta).flatten().tolist() == values
 
 
-@settings(deadline=None)
 @given(st.integers(2, 12), st.floats(0, 4), st.floats(0.05, 1), st.integers(0, 100))
 def test_perturbed_labels_of_k_classes(classes, beta, alpha, seed):
     """They sum to 1, are an inversion at beta = 1, fall short of 1 by alpha beta in expectation, and for two classes
