@@ -28,8 +28,8 @@ class AdaFocal(Method):
     the bin in which its label's probability f lies.
 
     With two classes all wrong pixels fall in the lowest bin. A gamma near `highest` there silences
-    those near 0.5 (0.5^20 is 1e-6), and the network can keep predicting one class. `mean_gamma` of the
-    history includes empty bins.
+    those near 0.5 (0.5^20 is 1e-6), and the network can keep predicting one class. `mean_gamma` of
+    the history includes empty bins.
 
     Kind: comparison
     Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the
