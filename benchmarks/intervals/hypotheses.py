@@ -21,6 +21,7 @@ from power import ARMS, DUTS, LOWER, OTHER, results
 from pipeline_src.analysis.estimate import Estimate, estimate, joint_level
 from pipeline_src.analysis.intervals import LEVEL, Limits
 from pipeline_src.analysis.results import Results
+from pipeline_src.claims.verdict import Target
 from pipeline_src.publishing import published
 
 PAGE = Path(__file__).with_suffix(".txt")
@@ -143,8 +144,7 @@ def outcome(comparisons: Sequence[Comparison], found: Mapping[str, Results]) -> 
 
 def holds(comparison: Comparison, effect: Estimate, level: float) -> bool:
     """Return whether the interval of a level lies in the range of the hypothesis."""
-    low, high = effect.interval(level)
-    return comparison.inside[0] < low and high < comparison.inside[1]
+    return Target(*comparison.inside).contains(effect.interval(level))
 
 
 def answer(value: bool) -> str:
