@@ -10,6 +10,7 @@ import shutil
 import sys
 import urllib.error
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 # Tests run in parallel: threads of their own would wait for each other. numpy and torch read it when they are imported.
@@ -22,7 +23,6 @@ if sys.dont_write_bytecode:
 import numpy as np
 import pytest
 from filelock import FileLock
-from hypothesis import settings
 from project import call, copy, draw_quickly, make, snakemake
 
 from pipeline_src.cli.report import summarize
@@ -30,9 +30,12 @@ from pipeline_src.cli.report import summarize
 # What tests write need not outlive a power cut, and small files take no time but for the wait for the disk.
 os.fsync = lambda file: None
 
-# On a loaded machine a test may take longer than hypothesis allows.
-settings.register_profile("any load", deadline=None)
-settings.load_profile("any load")
+# On a loaded machine a test may take longer than hypothesis allows. The light core is tested without it.
+if find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("any load", deadline=None)
+    settings.load_profile("any load")
 
 # These take longest. The first keeps a worker busy while another makes `finished`.
 FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "docs/test_tutorials")
