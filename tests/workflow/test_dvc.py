@@ -185,7 +185,7 @@ def test_a_damaged_network_is_not_recorded(clone):
     recorded = call(clone, "git", "show", "HEAD:dvc.lock")
     said = call(clone, "dvc", "repro", check=False)
     assert f"rm -r {weights.parent.relative_to(clone)}" in said
-    metrics = yaml.safe_load(recorded)["stages"]["results"]
-    assert yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["results"] == metrics
+    assert (clone / "dvc.lock").read_text() == recorded
     weights.unlink()
     dvc(clone, "checkout", "--quiet")
+    assert weights.read_bytes() == content
