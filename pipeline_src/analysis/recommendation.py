@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline_src.analysis.estimate import LOWER, UNDEFINED_ESTIMATE, Estimate, estimate
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.metrics.registry import METRICS
@@ -259,13 +259,16 @@ def recommend(inside: ProtocolComparison, tie_break: str = "ece") -> Recommendat
 
 def sentences(
     inside: ProtocolComparison,
+    others: Sequence[ProtocolComparison],
     choice: Recommendation,
     described: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """Return the recommendation as text: the method and its effect, and the tie.
+    """Return the recommendation as text: the method and its effect, where it has the opposite
+    effect, and the tie.
 
     Args:
         inside: the methods on the test sets in distribution.
+        others: the methods on test sets of other roles.
         choice: the result of `recommend`.
         described: method -> its `title`, the name in the literature.
     """
@@ -289,6 +292,13 @@ def sentences(
             f"{inside.error_text(baseline)} to {error}, with accuracy kept within "
             f"{100 * MARGIN:g} points."
         )
+    for other in others:
+        if other.lower_ece(baseline, method):
+            text += (
+                f" {ROLES[other.role].capitalize()} ({', '.join(other.splits)}) its mean ECE is "
+                f"higher, {other.error_text(method)}, than the baseline's, "
+                f"{other.error_text(baseline)}."
+            )
     if choice.tied:
         text += f" Also tied with the lowest ECE: {', '.join(choice.tied)}."
     return text

@@ -225,9 +225,10 @@ class ASLP(SCBCE):
             accuracy: share of validation pixels whose predicted class is their label.
             gap: the mean confidence of the pixels minus `accuracy`, which `rule="cl"` needs.
         """
-        if not 0 <= accuracy <= 1 or (gap is None and self.rule == "cl"):  # NaN too
+        needed = gap if self.rule == "cl" else 0.0
+        if needed is None or not (0 <= accuracy <= 1 and -1 <= needed <= 1):  # NaN too
             raise UserError(
-                "end_epoch: accuracy is not a fraction, or rule='cl' has no gap",
+                "end_epoch: accuracy or gap is not a fraction, or rule='cl' has no gap",
                 found=f"accuracy={float(accuracy)}, gap={gap}",
                 expected="accuracy from 0 to 1; for rule='cl' also the gap of confidence and "
                 "accuracy",

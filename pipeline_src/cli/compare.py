@@ -41,7 +41,8 @@ QUALITIES = {1: ", which is better", -1: ", which is worse", 0: ""}
 INTERVALS = (
     "In brackets: 95 % confidence intervals over images, paired by image. They speak of these two "
     "models only: they contain no training variance.\n"
-    "One in twenty equal metrics is called different by chance."
+    "One in twenty equal metrics is called different by chance.\n"
+    "AP and AUC have 256 thresholds, so a mere stretch of finer maps changes them."
 )
 
 
@@ -129,6 +130,7 @@ def summary_text(comparison: Comparison) -> str:
         if runs:
             lines.append(f"{side} lacks{listed(runs, MOST_EXAMPLES)}")
     lines.append("B - A with 95 % intervals:  = same  ≠ different  ? inconclusive")
+    lines.append("ECE and OE of fewer than three seeds have none; their squared error decides.")
     for split, protocol in dict.fromkeys((cell.split, cell.protocol) for cell in cells):
         note = FITTED if comparison.a.facts.splits.get(split) == "val" else ""
         lines += ["", f"{split}, {PROTOCOL_NAMES[protocol]}{note}"]

@@ -152,7 +152,8 @@ def main_rows(facts: Facts, metrics: Content) -> list[tuple[str, ...]]:
     """Return a table of ECE and accuracy, means over seeds in percent, as printed text.
 
     The first row has the headings: the datasets, whose role is named unless it is validation. Then
-    follows a row per method. A `*` marks the lowest ECE on a dataset.
+    follows a row per method. A `*` marks the lowest ECE on a test set, unless it is below the
+    noise floor, where ECE does not rank methods.
 
     Args:
         metrics: method -> dataset -> metric -> its `mean`, and more.
@@ -165,7 +166,8 @@ def main_rows(facts: Facts, metrics: Content) -> list[tuple[str, ...]]:
         for method in facts.methods:
             values = metrics[method][dataset]
             ece = number(values["ece"]["mean"])
-            mark = "*" if ece == lowest else ""
+            ranked = role != "val" and values["ece"]["mean"] >= values["ece_floor"]["mean"]
+            mark = "*" if ranked and ece == lowest else ""
             column.append(f"{ece}{mark} / {number(values['accuracy']['mean'])}")
         columns.append(column)
     return list(zip(*columns, strict=True))

@@ -183,7 +183,8 @@ def _read_rows(file: Path) -> list[list[str]]:
     """
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
-        table = list(csv.reader(line for line in lines if line.strip() and line[0] != "#"))
+        rows = csv.reader(line for line in lines if line.strip() and line[0] != "#")
+        table = [[cell.strip() for cell in row] for row in rows]
     header = table[0] if table else []
     bad = [",".join(row) for row in table if len(row) != len(COLUMNS) or not all(row)]
     if header != COLUMNS or bad or len(table) < 2:

@@ -142,6 +142,12 @@ def calibrate_folder(
         calibrator = fitted(calibrator_class(method), pixels)
     with outputs.staged(out, SCORES_FILE, REPLACED) as new:
         before, after = write_calibrated(applied, calibrator, new / MAPS_FOLDER, form)
+        if before.clamps != fit_counts.clamps:
+            warnings.append(
+                f"the calibrator was fitted to maps of type {' and '.join(fit_counts.clamps)}, and "
+                f"--apply has {' and '.join(before.clamps)}: their extreme values differ, so the "
+                "calibrator may not fit; save all maps alike"
+            )
         if test_mask:
             before.check()
             warnings += [f"{apply}: {line}" for line in before.warnings()]
@@ -433,6 +439,7 @@ def write_calibrated(
             stored = np.stack([1 - probability, probability])
         path = folder / (pair.stem + suffix_of(pair.map))
         _write_map(path, pair.map, stored.reshape(saved.stored_shape))
+        before.add_type(saved.probability.dtype)
         if pair.mask:
             before.add(saved)
             if saved.sample.probability is not saved.probability:

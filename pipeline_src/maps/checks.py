@@ -70,14 +70,17 @@ class FolderCounts:
         """Return the counts by protocol, of the pixels that count in all maps that were added."""
         return self._accumulator.counts()
 
+    def add_type(self, dtype: np.dtype) -> str:
+        """Add the type of a map to `clamps`; return its name there."""
+        kind = str(dtype) if dtype.kind == "u" else "float"
+        self.clamps[kind] = least_probability(dtype)
+        return kind
+
     def add(self, saved: SavedMap) -> None:
         """Count a map and its mask."""
         sample = saved.sample
         probability = sample.probability
-        kind = "float"
-        if probability.dtype.kind == "u":
-            kind = str(probability.dtype)
-        self.clamps[kind] = least_probability(probability.dtype)
+        kind = self.add_type(probability.dtype)
         self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
         self._accumulator.add(sample, self.clamps[kind])
         self.values += saved.mask_values

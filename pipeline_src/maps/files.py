@@ -160,7 +160,12 @@ def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
                 yield Path(name), "/".join(filter(None, match.groups()))
         return
     check_folder(source)
+    visited = set()
     for top, folders, files in os.walk(source, followlinks=True):
+        if os.path.realpath(top) in visited:  # a link can lead back to a folder above it
+            folders.clear()
+            continue
+        visited.add(os.path.realpath(top))
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if not name.startswith("."):
@@ -536,7 +541,8 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
             f"{path}: no mask",
             found=f"values from {low:g} to {high:g}",
             expected="0 to 255",
-            fix="divide 16-bit values by 257; name the value of ignored pixels by --ignore",
+            fix="divide 16-bit values by 257; give NaN and other ignored pixels one value, and "
+            "name it by --ignore",
         )
     if array.dtype.kind in "bf" and high <= 1:  # bool, or floats from 0 to 1
         values = 255 * values

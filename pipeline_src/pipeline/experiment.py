@@ -26,13 +26,16 @@ from pipeline_src.pipeline import syntax
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 from pipeline_src.training.models.config import config_files, model_modules, texts
-from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.posthoc import Calibrated, PostHoc
 from pipeline_src.training.registry import Chosen
 
 # What a config takes from elsewhere: variables of mmengine (`{{ fileDirname }}`, `{{'$NAME:8'}}`),
-# imports, bases that are no Python files, `custom_imports` of other modules.
+# imports, bases that are no Python files, `custom_imports` of other modules, and texts that are
+# composed, which may be the path of a file.
 OUTSIDE = re.compile(
-    r"\{\{|^\s*(from|import) |\.ya?ml|\.json|custom_imports[^\]]*[\"'](?!pipeline_src\.)\w", re.M
+    r"\{\{|^\s*(from|import) |\.ya?ml|\.json|custom_imports[^\]]*[\"'](?!pipeline_src\.)\w"
+    r"|[+%]|\bf[\"']|\.(format|join)\(",
+    re.M,
 )
 
 
@@ -226,6 +229,16 @@ class ExperimentGraph(Graph):
                         f"and {needed!r} is post-hoc itself",
                         expected="a method that is not, such as baseline",
                     )
+            if (
+                self.facts.classes > 2
+                and isinstance(chosen.method, Calibrated)
+                and chosen.method.calibrator().two_classes
+            ):
+                raise UserError(
+                    f"methods.{name} is a calibrator of two classes",
+                    found=f"{self.facts.classes} classes",
+                    fix="take the method out of the experiment's `methods:`",
+                )
             # A method with `validates_null` validates on crops that show no object.
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
                 raise UserError(

@@ -213,13 +213,14 @@ class Method(MethodEntry):
     def state(self) -> dict[str, Any]:
         """Return all that a resumed run needs: the values of all attributes `_name`.
 
-        Arrays become tensors, because a checkpoint may only hold tensors, numbers and texts.
+        Arrays and NumPy's numbers become tensors, because a checkpoint may only hold tensors,
+        Python's numbers and texts.
         """
         import torch
 
         state = dict(self.__pydantic_private__ or {})
         for name, value in state.items():
-            if isinstance(value, np.ndarray):
+            if isinstance(value, (np.ndarray, np.generic)):
                 state[name] = torch.tensor(value)
         return state
 
@@ -229,5 +230,5 @@ class Method(MethodEntry):
 
         for name, value in state.items():
             if isinstance(value, torch.Tensor):
-                value = value.numpy()
+                value = value.numpy()[()]  # of a tensor without axes its number
             setattr(self, name, value)

@@ -147,14 +147,15 @@ class AdaptivePerturbation(Perturbing):
     def bound(self) -> float:
         """The alpha at which the class of the expected label would change.
 
-        There the confidence of the expected label, 1 - beta alpha, is 1 / K.
+        There the confidence of the expected label, 1 - beta alpha, is 1 / K. As a probability,
+        alpha is at most 1.
         """
-        return (self._classes - 1) / (self._classes * self.beta)
+        return min(1.0, (self._classes - 1) / (self._classes * self.beta))
 
     @property
     def highest(self) -> float:
         """The largest alpha after a step: 0.01 below the bound, as in the authors' program."""
-        return self.bound - 0.01
+        return max(0.0, self.bound - 0.01)
 
 
 class ReferencedPerturbation(AdaptivePerturbation):

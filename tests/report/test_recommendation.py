@@ -122,9 +122,9 @@ def test_the_order_of_simplicity():
 
 
 def text_of(*numbers, **more) -> str:
-    inside, *_ = compared(*numbers, **more)
+    inside, *others = compared(*numbers, **more)
     described = {"temperature": {"title": "Temperature scaling"}}
-    return sentences(inside, recommend(inside), described).replace("\u00a0", " ")
+    return sentences(inside, others, recommend(inside), described).replace("\u00a0", " ")
 
 
 def test_the_text_has_method_effect_and_interval():

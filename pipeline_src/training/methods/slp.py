@@ -12,6 +12,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from pipeline_src.training.method import Batch, Tensor
 from pipeline_src.training.perturbation import Perturbing, perturbed
+from pipeline_src.validation import Fraction
 
 
 class SLP(Perturbing):
@@ -26,7 +27,7 @@ class SLP(Perturbing):
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """
 
-    alpha: NonNegativeFloat = 0.05
+    alpha: Fraction = 0.05
     """Probability that an image's mask is perturbed in a step."""
     beta: PositiveFloat = 1.0
     """Strength of the perturbation, in the released program's convention."""
