@@ -21,7 +21,7 @@ def test_a_pattern_groups_by_the_text_in_its_brackets():
 def test_a_file_groups_the_images_that_it_names(tmp_path):
     (tmp_path / "splits").mkdir()
     file = tmp_path / "splits" / "clips.csv"
-    file.write_text("# clips\nid,group\na,1\n\nb,2\nc,1\nelsewhere,7\n \n\n")
+    file.write_text("# clips\nid,group\na,1\n\nb,2\nc, 1 \nelsewhere,7\n \n\n")
     assert groups.find("clips.csv", tmp_path) == file
     ids = ["mine/a", "mine/1", "mine/b", "mine/c", "mine/d"]
     assert groups.numbers_of_samples(ids, "clips.csv", file).tolist() == [0, 1, 2, 0, 3]

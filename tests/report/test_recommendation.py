@@ -133,6 +133,8 @@ def test_the_text_has_method_effect_and_interval():
     for words in ("Temperature scaling", "(one, two)", "from 4.00 %", "to 2.00 % [1.81, 2.19]", ": slp."):
         assert words in text
     assert "synthetic" in text_of(ece, synthetic=True)
+    worse = text_of(ece, ood={"baseline": 0.01, "temperature": 0.08, "slp": 0.08})
+    assert "textures" in worse and "8.00 %" in worse and "textures" not in text
     assert text_of({"baseline": 0.04}) == text_of({"slp": 0.04}) == NO_CHOICE
     assert "4.00 %" in text_of({"baseline": 0.04, "slp": 0.05}) and "lowers" not in text_of({"slp": 0.04})
 
