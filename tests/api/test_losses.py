@@ -84,6 +84,9 @@ def test_the_closed_loop_takes_the_gap():
     assert criterion.alphas.mean() == pytest.approx(0.03)  # gain 0.3 times the gap, beta 1
     with pytest.raises(UserError, match="gap"):
         criterion.end_epoch(accuracy=0.8)
+    for gap in (4.6, float("nan")):
+        with pytest.raises(UserError, match="gap"):
+            criterion.end_epoch(accuracy=0.8, gap=gap)
 
 
 @pytest.mark.parametrize("rule", ["mc", "mei"])

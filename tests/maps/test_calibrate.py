@@ -185,6 +185,14 @@ def test_the_note_on_intervals_counts_the_images_that_are_resampled(folders, tmp
         calibrate_folder(**where, ignore=9, method="all")
 
 
+def test_another_type_than_that_of_the_fitted_maps_is_told(folders, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    cv2.imwrite(str(other / "x.png"), np.full((9, 9), 90, np.uint8))
+    result = calibrate_folder(folders["pred"], folders["mask"], other, tmp_path / "out", resamples=0)
+    assert any("uint8" in text for text in result["warnings"])
+
+
 def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     """A copy under another name is named. Maps of a single value are not, because unrelated images can have them."""
     pred, mask, apply, test_mask = (Path(shutil.copytree(path, tmp_path / key)) for key, path in folders.items())
