@@ -1,4 +1,4 @@
-"""Files: atomic writes, errors of disks as messages for users, and digests."""
+"""Files: folders that are walked, atomic writes, errors of disks, and digests."""
 
 from __future__ import annotations
 
@@ -142,6 +142,32 @@ def check_folder(folder: Path) -> None:
             f"there is no folder {folder}",
             fix=did_you_mean(folder.name, siblings) or "correct its name",
         )
+
+
+def visible_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield each folder below `top` with the names of its folders and files, as `os.walk` does.
+
+    Hidden files and folders are left out. Symbolic links to folders are followed, but a folder that
+    has several paths is yielded once.
+    """
+    visited = set()
+    for path, subfolders, names in os.walk(top, followlinks=True):
+        folder = Path(path)
+        target = folder.resolve()
+        if target in visited:  # a link can lead back to a folder above it
+            subfolders.clear()
+            continue
+        visited.add(target)
+        # `os.walk` descends into those that are left in its list, here into links at last: so a
+        # folder keeps its own path.
+        subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
+        subfolders.sort(key=lambda name: (folder / name).is_symlink())
+        yield folder, subfolders, [name for name in names if not _hidden(name)]
+
+
+def _hidden(name: str) -> bool:
+    """Return whether a name is hidden, or a folder that macOS adds to zip archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def check_writable(folder: Path, name: str) -> None:

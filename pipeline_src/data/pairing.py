@@ -6,7 +6,6 @@ split.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
@@ -14,7 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed, read_bytes, reading
+from pipeline_src.files import composed, read_bytes, reading, visible_folders
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = Path(__file__).parent / "lists"  # name lists that come with the package
@@ -159,41 +158,16 @@ def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
 
 def walk(top: Path) -> Iterator[Path]:
     """Yield the files at any depth below `top`, without hidden files and hidden folders."""
-    for folder, _, names in _visible(top):
+    for folder, _, names in visible_folders(top):
         for name in names:
             yield folder / name
 
 
 def _folders(root: Path) -> Iterator[PurePosixPath]:
     """Yield the folders at any depth below `root`, without hidden ones, relative to `root`."""
-    for folder, names, _ in _visible(root):
+    for folder, names, _ in visible_folders(root):
         for name in names:
             yield PurePosixPath((folder / name).relative_to(root).as_posix())
-
-
-def _visible(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder below `top` with the names of its folders and files, as `os.walk` does.
-
-    Symbolic links to folders are followed. A folder that has several paths is yielded once.
-    """
-    visited = set()
-    for path, subfolders, names in os.walk(top, followlinks=True):
-        folder = Path(path)
-        target = folder.resolve()
-        if target in visited:  # a link can lead back to a folder above it
-            subfolders.clear()
-            continue
-        visited.add(target)
-        # `os.walk` descends into those that are left in its list, here into links at last: so a
-        # folder keeps its own path.
-        subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        subfolders.sort(key=lambda name: (folder / name).is_symlink())
-        yield folder, subfolders, [name for name in names if not _hidden(name)]
-
-
-def _hidden(name: str) -> bool:
-    """Return whether a name is hidden, or a folder that macOS adds to zip archives."""
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _ends(path: PurePosixPath, folder: PurePath) -> bool:

@@ -7,7 +7,6 @@ checks the values of a map, and `checks` what all files of a folder show togethe
 from __future__ import annotations
 
 import glob
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from pipeline_src.counting.kernels import pixels_by_value
 from pipeline_src.counting.masks import foreground
 from pipeline_src.counting.sample import Sample, checked, numpy_array
 from pipeline_src.errors import UserError, few, listed
-from pipeline_src.files import check_folder, check_regular, composed
+from pipeline_src.files import check_folder, check_regular, composed, visible_folders
 from pipeline_src.labels import IGNORED, stored_ids
 
 # Suffixes of the files that are read, in lower case.
@@ -160,18 +159,11 @@ def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
                 yield Path(name), "/".join(filter(None, match.groups()))
         return
     check_folder(source)
-    visited = set()
-    for top, folders, files in os.walk(source, followlinks=True):
-        if os.path.realpath(top) in visited:  # a link can lead back to a folder above it
-            folders.clear()
-            continue
-        visited.add(os.path.realpath(top))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                file = Path(top, name)
-                path = file.relative_to(source).as_posix()
-                yield file, path[: len(path) - len(suffix_of(file))]
+    for folder, _, names in visible_folders(source):
+        for name in names:
+            file = folder / name
+            path = file.relative_to(source).as_posix()
+            yield file, path[: len(path) - len(suffix_of(file))]
 
 
 def suffix_of(path: Path) -> str:

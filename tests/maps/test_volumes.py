@@ -143,6 +143,13 @@ def test_two_stars_stand_for_any_number_of_folders(tmp_path):
     assert files_by_stem(tmp_path / "run[1]/**/*.npy", (".npy",)).keys() == {"a", "v/b", "v/w/c"}
 
 
+def test_a_link_to_a_folder_above_it_gives_no_map_twice(tmp_path):
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v/a.npy").touch()
+    (tmp_path / "v/back").symlink_to(tmp_path)
+    assert files_by_stem(tmp_path, (".npy",)) == {"v/a": tmp_path / "v/a.npy"}
+
+
 def test_what_is_left_out_is_counted(cases, tmp_path):
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps/c1.npy", np.load(cases / "logits/c1.npy"))

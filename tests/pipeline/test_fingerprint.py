@@ -193,6 +193,22 @@ def test_what_a_network_takes_from_outside_the_package_counts(tmp_path, monkeypa
         assert kinds == ({"train", "fit", "evaluate"} if place != "conf/a.yaml" else set()), place
 
 
+COMPOSED = ["root + 'start.pth'", "f'{root}start.pth'", "'%sstart.pth' % root", "'{}start.pth'.format(root)"]
+
+
+@pytest.mark.parametrize("path", [*COMPOSED, "''.join([root, 'start.pth'])"])
+def test_weights_whose_path_a_config_of_the_package_composes_count(tmp_path, monkeypatch, path):
+    monkeypatch.setattr(experiment, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(f"root = './'\nmodel = dict(init_cfg=dict(checkpoint={path}))\n")
+    seen = []
+    for content in ("1", "2"):
+        Path("start.pth").write_text(content)
+        jobs = outside(tmp_path).values()
+        seen.append([job.ingredients["parameters"] for job in jobs if job.kind in ("train", "evaluate")])
+    assert seen[0] != seen[1]
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

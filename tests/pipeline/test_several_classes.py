@@ -99,6 +99,13 @@ def test_methods_of_null_images_are_refused(built, monkeypatch):
         built.check()
 
 
+@pytest.mark.parametrize("name", ["beta", "isotonic", "histogram_binning"])
+def test_calibrators_of_two_classes_are_refused(built, monkeypatch, name):
+    monkeypatch.setitem(built.methods, "mine", choose(name, {}))
+    with pytest.raises(UserError, match=r"methods\.mine"):
+        built.check()
+
+
 def test_void_counts_nowhere(built):
     store = Store(built.job("store/unseen").folder)
     valid = sum(int((store.truth(i) != 255).sum()) for i in range(len(store)))

@@ -234,6 +234,16 @@ def test_an_auxiliary_head_counts_by_its_weight_in_the_loss_only():
     assert method._seen == ([1, 1], [1, 0])
 
 
+def test_a_checkpoint_keeps_numbers_and_arrays_of_numpy(tmp_path):
+    method = MeanLogit()
+    method._seen = np.float32(0.5)
+    torch.save(method.state(), tmp_path / "state.pt")
+    restored = MeanLogit()
+    restored.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert restored._seen == method._seen
+    assert type(restored._seen) is np.float32
+
+
 def test_a_diverged_loss_is_refused(stores, tmp_path):
     with pytest.raises(UserError, match=r"training\.lr"):
         run(stores, tmp_path, lr=1e30)
