@@ -163,9 +163,11 @@ def judge(
         diagrams=True,
     )
     # The command that calibrates these maps, which is printed as the next step.
-    # Without objects a calibrator needs other maps, with masks.
-    command: list[object] = ["dense-calibration", "calibrate"]
-    command += ["--pred", pred if mask else "MAPS", "--mask", mask or "MASKS", "--apply", pred]
+    # As the AUC, a calibrator needs pixels of both classes, if not of these maps then of others.
+    folders: list[object] = ["--pred", "MAPS", "--mask", "MASKS"]
+    if mask and result["raw"].get("auc", 0) is not None:  # of K classes there is no AUC
+        folders = ["--pred", pred, "--mask", mask]
+    command = ["dense-calibration", "calibrate", *folders, "--apply", pred]
     command += ["--out", f"{out}-calibrated", "--bins", bins]
     if ignore is not None:
         command += ["--ignore", ignore]

@@ -270,7 +270,7 @@ class Accumulator:
         p, labels = sample.pixels
         sums: dict[str, Counter[str]] = {name: Counter() for name in self._histograms}
         levels = {name: np.zeros((256, 2), np.int64) for name in self._histograms}
-        for start in range(0, labels.size, SLAB):
+        for start in range(0, max(1, labels.size), SLAB):  # an image may have no pixel that counts
             slab = slice(start, start + SLAB)
             scores = self._class_scores(p[:, slab], labels[slab], sample.no_class)
             for name, f, hits, sums_of_slab in scores:
@@ -280,11 +280,9 @@ class Accumulator:
                 levels[name] += of_slab
                 sums[name].update(sums_of_slab)
         height, width = sample.target.shape[-2:]
-        for name, counted in sums.items():
-            row = {"pixels": 0, "correct": 0} | counted  # an image may have no pixel that counts
-            if name == "top":
-                # Maps of K classes are not min-max normalized: a constant one is no special case.
-                row |= {"height": height, "width": width, "constant": 0}
+        # Maps of K classes are not min-max normalized: a constant one is no special case.
+        sums["top"].update({"height": height, "width": width, "constant": 0})
+        for name, row in sums.items():
             self._append_row(name, row, levels[name])
 
     def _class_scores(

@@ -212,6 +212,7 @@ def _checked_range(sample: Sample) -> Sample:
             f"the map of {sample.id} has an unknown type",
             found=dtype,
             expected="float32 or float64 in [0, 1], uint8 or uint16",
+            fix="save 0..255 maps as uint8, others as float32",
         )
     low, high = sample.limits
     if low >= 0 and high <= 1:

@@ -388,10 +388,19 @@ def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
         histogram: pixels by confidence and correctness.
         right_on_grey: number of right pixels that `accuracy` counts as errors, because their masks
             are grey.
+
+    Raises:
+        UserError: no pixel counts.
     """
     # Pixels by the confidence of the predicted class: hits are right, score sums the confidence.
     bins = top_label(histogram)
     pixels = histogram.pixels
+    if not pixels:
+        raise UserError(
+            "no pixel of the validation images counts",
+            found="the id of `void` at every pixel of their masks",
+            fix="correct `void` of the dataset, or the split `val`",
+        )
     return Validation(
         accuracy=(int(bins.hits.sum()) - right_on_grey) / pixels,
         confidence=float(bins.score.sum()) / pixels,

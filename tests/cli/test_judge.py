@@ -86,7 +86,7 @@ def test_the_answer_shows_what_the_intervals_hold(verdict, ece, gap, shown):
     assert [text for text in shown if text not in sentence] == []
 
 
-@pytest.mark.parametrize("kind", ["masks", "no object"])
+@pytest.mark.parametrize("kind", ["masks", "empty masks", "no object"])
 def test_the_next_step_is_a_command_that_runs(kind, tmp_path):
     """Of miscalibrated maps it calibrates them, with the options of `judge`; of others there is none."""
     maps, masks = tmp_path / "my maps", tmp_path / "masks"
@@ -97,8 +97,10 @@ def test_the_next_step_is_a_command_that_runs(kind, tmp_path):
         np.save(maps / f"a{k}.npy", z)
         truth = np.uint8(255 * (rng.random(z.shape) < 1 / (1 + np.exp(-z / 3))))
         truth[:3] = 7
+        if kind == "empty masks":
+            truth[truth == 255] = 0
         cv2.imwrite(str(masks / f"a{k}.png"), truth)
-    mask = ["--mask", str(masks), "--ignore", "7"] if kind == "masks" else ["--no-object"]
+    mask = ["--mask", str(masks), "--ignore", "7"] if kind != "no object" else ["--no-object"]
     common = ["--pred", str(maps), "--logits", "--bins", "20", "--resamples", "50", "--groups", "(a.+)"]
     judged = CliRunner().invoke(app, ["judge", *common, *mask, "--gallery", "--out", str(tmp_path / "out")])
     lines = [line.strip() for line in judged.output.splitlines()]
@@ -106,9 +108,11 @@ def test_the_next_step_is_a_command_that_runs(kind, tmp_path):
     assert any(line.endswith("docs/reading-results.md") for line in lines)
     program, *words = shlex.split(lines[-1])
     given = dict(zip(words[1:-1:2], words[2:-1:2], strict=True))
-    expected = {"--pred": str(maps), "--mask": str(masks), "--ignore": "7"}
-    if kind == "no object":
-        expected = {"--pred": "MAPS", "--mask": "MASKS"}
+    expected = {"--pred": "MAPS", "--mask": "MASKS"}
+    if kind == "masks":
+        expected = {"--pred": str(maps), "--mask": str(masks)}
+    if kind != "no object":
+        expected["--ignore"] = "7"
     expected |= {"--apply": str(maps), "--out": f"{tmp_path / 'out'}-calibrated", "--bins": "20", "--groups": "(a.+)"}
     assert (program, words[0], words[-1], given) == ("dense-calibration", "calibrate", "--logits", expected)
     if kind == "masks":

@@ -10,7 +10,9 @@ import pytest
 from made_statistics import ious, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.bins import positive
+from pipeline_src.counting.counts import PIXEL_SUMS
 from pipeline_src.counting.sample import checked
+from pipeline_src.counting.storage import load, save
 from pipeline_src.errors import UserError
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.registry import METRICS, value
@@ -85,6 +87,15 @@ def test_where_no_class_is_right_confidence_is_error():
     assert "no class is right" in reasons["nll"]
     with pytest.raises(UserError, match="class ids"):  # a mask of somebody's may well hold 254 by mistake
         checked(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
+
+
+def test_an_image_without_a_pixel_that_counts_has_a_row_of_zeros(tmp_path):
+    p, truth = scene(0, classes=4)
+    void = np.full_like(truth, 255)
+    for scenes in ([(p, void)], [(p, truth), (p, void)]):
+        save(of_scenes(scenes, 4), tmp_path / "counts.npz", {})
+        counts = load(tmp_path / "counts.npz")["raw"]
+        assert [counts.images.column(name)[-1] for name in ("pixels", *PIXEL_SUMS)] == [0] * 6
 
 
 def test_two_classes_give_the_binary_numbers():

@@ -49,6 +49,12 @@ def test_the_saved_network_is_validated_on_all_validation_images(stores, tmp_pat
     assert last["val_ece"] == pytest.approx(values["ece"], abs=1e-6)
 
 
+def test_validation_images_of_which_no_pixel_counts_are_refused():
+    void = {"inputs": torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "truth": [np.full((8, 8), 255, np.uint8)]}
+    with pytest.raises(UserError, match="`void`"):
+        validate(TwoHeads(), [void | {"grey": [np.array([], int)], "id": ["a"]}], grey_is_error=False)
+
+
 def test_each_epoch_has_its_order_augmentation_rate_and_draws(stores, tmp_path, monkeypatch):
     """Eleven epochs of three steps; the compounding schedule lowers the rate after the tenth."""
     epochs, steps, images = 11, 3, 10
@@ -205,6 +211,9 @@ class TwoHeads(nn.Module):
 
     def standardized(self, x):
         return x.float()
+
+    def forward(self, x):
+        return self.decode.expand(len(x), 1, 4, 4)
 
     def weighted_logits(self, x):
         return [(self.decode.expand(len(x), 1, 4, 4), 1.0), (self.auxiliary.expand(len(x), 1, 4, 4), 0.4)]

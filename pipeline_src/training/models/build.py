@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline_src.errors import UserError
+from pipeline_src.files import reading
 from pipeline_src.training.models.config import read_config
 
 if TYPE_CHECKING:
@@ -28,29 +29,30 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
         classes: K.
 
     Raises:
-        UserError: there is no such model, the config names no weights or they are unavailable, or
-            it cannot be built.
+        UserError: there is no such model, the config is wrong, names no weights, or they are
+            unavailable.
     """
     from mmengine.logging import MMLogger
     from mmengine.model import revert_sync_batchnorm
     from mmengine.registry import DefaultScope
     from mmseg.registry import MODELS
 
-    model = read_config(config).model
-    # The removal returns the names of the weights. With `pretrained` the config keeps them.
-    weights = remove_weights(copy.deepcopy(model) if pretrained else model)
-    if pretrained and not weights:
-        raise UserError(
-            f"model.pretrained is true, but {config} names no weights",
-            expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
-            fix="name them there, or write `pretrained: false`",
-        )
-    set_classes(model, classes)
     # mmengine logs several lines for every parameter.
     MMLogger.get_current_instance().setLevel(logging.WARNING)
     # mmcv looks for layers in the scope of mmseg (U-Net's own).
     with DefaultScope.overwrite_default_scope("mmseg"):
-        segmentor = MODELS.build(model)
+        with reading(f"model.config: {config} can't be built", fix="correct it, or its `_base_`"):
+            model = read_config(config).model
+            # The removal returns the names of the weights. With `pretrained` the config keeps them.
+            weights = remove_weights(copy.deepcopy(model) if pretrained else model)
+            set_classes(model, classes)
+            segmentor = MODELS.build(model)
+        if pretrained and not weights:
+            raise UserError(
+                f"model.pretrained is true, but {config} names no weights",
+                expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
+                fix="name them there, or write `pretrained: false`",
+            )
         try:
             segmentor.init_weights()
         except (OSError, RuntimeError, UnpicklingError) as error:  # an absent or damaged file

@@ -120,6 +120,21 @@ def test_base_files_are_merged(written):
     assert normalization(path) == ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("model['decode_head']['type'] = 'FPNHaed'", "FPNHaed"),
+        ("model['decode_head']['chanels'] = 4", "chanels"),
+        ("del model['decode_head']", "decode_head"),
+        ("_base_ = ['./gone.py']", r"gone\.py"),
+    ],
+)
+def test_a_wrong_config_is_refused(written, change, named):
+    path = written(PLAIN + change)
+    with pytest.raises(UserError, match=rf"model\.config: {path}(.|\n)*{named}"):
+        build_segmentor(path, False)
+
+
 @pytest.mark.parametrize("wrong", ["bgr_to_rgb=False", "mean=None", "std=[1]"])
 def test_an_unclear_normalization_is_refused(written, wrong):
     with pytest.raises(UserError, match="data_preprocessor"):
