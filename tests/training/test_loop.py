@@ -213,7 +213,7 @@ class TwoHeads(nn.Module):
         return x.float()
 
     def forward(self, x):
-        return self.decode.expand(len(x), 1, 4, 4)
+        return self.decode.detach().expand(len(x), 1, 4, 4)
 
     def weighted_logits(self, x):
         return [(self.decode.expand(len(x), 1, 4, 4), 1.0), (self.auxiliary.expand(len(x), 1, 4, 4), 0.4)]
