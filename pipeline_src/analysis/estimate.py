@@ -117,13 +117,15 @@ class Estimate:
         return math.nan if self.decided else self.interval()[1]
 
     @property
-    def significant(self) -> bool:
-        """Whether the 95 % interval excludes 0, and the interval of `decided` on the same side.
+    def undecided(self) -> bool:
+        """Whether the units are too few, less than `FEW_GROUPS`, to decide anything."""
+        return 0 < self.units < FEW_GROUPS
 
-        Fewer than `FEW_GROUPS` units decide nothing.
-        """
+    @property
+    def significant(self) -> bool:
+        """Whether the 95 % interval excludes 0, and the interval of `decided` on the same side."""
         low, high = self.interval()
-        if 0 < self.units < FEW_GROUPS or not (low > 0 or high < 0):
+        if self.undecided or not (low > 0 or high < 0):
             return False
         if self.decided is None:
             return True

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline_src.analysis.estimate import LOWER, UNDEFINED_ESTIMATE, Estimate, estimate
+from pipeline_src.analysis.estimate import HIGHER, LOWER, UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.measurement import Measurement
@@ -44,9 +44,9 @@ RULE = (
     "A method improves on the baseline if its mean ECE over the test sets in distribution is "
     f"significantly lower, its accuracy on each is kept within {100 * MARGIN:g} points, and its "
     "Brier score is not significantly higher.",
-    "Among these, a method ties with that of the lowest ECE if the paired 95 % CI of their ECE "
-    "difference contains 0, or if both are below the noise floor, and its Brier score is not "
-    "significantly higher.",
+    "Among these, a method ties with that of the lowest ECE if its ECE is not significantly "
+    "higher, or if both are below the noise floor, and its Brier score is not significantly "
+    "higher.",
     "The simplest method of the tie is recommended, of equally simple ones that of the lowest ECE: "
     f"{', '.join(SIMPLICITY)}, methods that train differently.",
 )
@@ -137,9 +137,12 @@ class ProtocolComparison:
         """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
 
         Accuracy is KEPT if, on every dataset, the whole interval of its difference from the
-        baseline lies above -`MARGIN`. It is LOST if, on one dataset, the interval lies below.
+        baseline lies above -`MARGIN`. It is LOST if, on one dataset, the interval lies below. Sets
+        of fewer than `FEW_GROUPS` images or groups decide nothing.
         """
         changes = [self.difference("accuracy", method, baseline, split) for split in self.splits]
+        if any(change.undecided for change in changes):
+            return INCONCLUSIVE
         if any(change.high < -MARGIN for change in changes):
             return LOST
         return KEPT if all(change.low > -MARGIN for change in changes) else INCONCLUSIVE
@@ -150,7 +153,7 @@ class ProtocolComparison:
 
     def higher_brier(self, method: str, other: str) -> bool:
         """Return whether a method's mean Brier score is significantly higher than another's."""
-        return self.difference("brier", method, other).low > 0
+        return self.difference("brier", method, other).direction == HIGHER
 
     def ties(self, method: str, lowest: str) -> bool:
         """Return whether a method ties with `lowest`, the method of the lowest ECE: its ECE and its

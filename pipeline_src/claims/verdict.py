@@ -15,7 +15,7 @@ from pipeline_src.analysis.estimate import (
     needed_sample,
     or_none,
 )
-from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits
+from pipeline_src.analysis.intervals import LEVEL, Limits
 from pipeline_src.files import Content
 from pipeline_src.metrics.metric import Quantity
 
@@ -116,14 +116,14 @@ class Evidence:
 
         AGAINST if the interval of `level` lies outside the target range; else FOR if the 95 %
         interval lies inside; else BOUNDED if the 95 % interval lies within the margin around 0;
-        else INCONCLUSIVE. Fewer than `FEW_GROUPS` independent units (images, or groups of them) are
+        else INCONCLUSIVE. Fewer than ten independent units (images, or groups of them) are
         always INCONCLUSIVE.
 
         Args:
             level: of the interval that refutes. One comparison refutes a claim, so it is higher
                 than 95 % for a claim of several comparisons (`Finding.level`).
         """
-        if 0 < self.effect.units < FEW_GROUPS:  # 0: their number is not known
+        if self.effect.undecided:
             return INCONCLUSIVE
         ranges = self._ranges(self.target)
         if all(target.excludes(effect.interval(level)) for target, effect in ranges):
@@ -207,7 +207,7 @@ class Evidence:
         Args:
             level: of the interval that would refute.
         """
-        if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
+        if math.isnan(self.effect.interval()[0]) or self.effect.undecided:
             return ""
         ranges = self._ranges(self.target)
         inside = [target.contains((effect.value, effect.value)) for target, effect in ranges]

@@ -14,7 +14,7 @@ from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.counting.bins import check_bins
-from pipeline_src.counting.counts import Counts, grouped
+from pipeline_src.counting.counts import Counts, ImageTable, grouped
 from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, numbered
 from pipeline_src.data.manifest import write_csv
@@ -158,9 +158,23 @@ def _add_metrics(
             result["intervals"][protocol] = {
                 metric: intervals.get(metric) for metric in result[protocol]
             }
-            result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
+            wrong = _units_with_errors(run.images)
+            if wrong < FEW_GROUPS <= measured.units and protocol == "raw":
+                result["warnings"].append(
+                    f"{wrong} image(s) or groups have a wrong pixel: with fewer than {FEW_GROUPS} "
+                    "the intervals are too narrow to detect anything"
+                )
+            result["miscalibration"][protocol] = miscalibration(intervals, wrong)
             bands[protocol] = accuracy_band([measured], bins)
     return bands
+
+
+def _units_with_errors(images: ImageTable) -> int:
+    """Return how many of the images, or groups of them, have a wrong pixel."""
+    wrong = images.column("correct") < images.column("pixels")
+    if images.groups is None:
+        return int(wrong.sum())
+    return len(np.unique(images.groups[wrong]))
 
 
 def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) -> str:
@@ -172,7 +186,7 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
 
     Args:
         intervals: metric -> its 95 % interval.
-        units: number of images, or groups of them, that were resampled.
+        units: number of images, or groups of them, with an error: resampling knows no others.
 
     Returns:
         "detected" if one of the intervals excludes 0; else "not detected" if the ECE is below its

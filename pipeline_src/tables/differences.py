@@ -18,8 +18,9 @@ from pipeline_src.tables.paper_table import FEW_SIGN, FEW_UNITS, PaperTable, Row
 # Metric -> how a difference of it is printed.
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in COMPARED}
 NOTES = (
-    "First method minus second, paired by image and seed. About one of twenty differences of "
-    "equal methods is marked by chance.",
+    "First method minus second, paired by image and seed. With three seeds or more, about one of "
+    "twenty differences of equal methods is marked by chance; with fewer more are, because "
+    "training variance is left out.",
     "With fewer than three seeds, a difference of ECE has no interval, which would be too narrow "
     "near 0. It is marked if its own interval and that of the squared error exclude 0.",
     f"{FEW_SIGN} few images carry the difference, so its interval is too narrow: of its "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from scipy.stats import norm
@@ -11,7 +12,7 @@ from scipy.stats import norm
 from pipeline_src.analysis.resampling import SEED, measure
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.sample import checked
-from pipeline_src.maps.judge import miscalibration
+from pipeline_src.maps.judge import judge_folder, miscalibration
 
 SIDE = 24
 IMPULSE = np.zeros((SIDE, SIDE))
@@ -51,6 +52,19 @@ def answer(images: int, width: float, temperature: float, seed: int) -> str:
 )
 def test_intervals_decide(gap, ece, units, expected):
     assert miscalibration({"gap": gap, "ece": ece}, units) == expected
+
+
+@pytest.mark.parametrize(("images", "confidence"), [(12, 0.97), (50, 0.99), (200, 0.998)])
+def test_calibrated_maps_whose_images_are_wrong_as_a_whole(images, confidence, tmp_path):
+    """Mostly no image is wrong, and the bootstrap finds no variance."""
+    rng = np.random.default_rng(images)
+    (tmp_path / "maps").mkdir(), (tmp_path / "masks").mkdir()
+    for k in range(images):
+        np.save(tmp_path / f"maps/{k}.npy", np.full((4, 4), 1 - confidence, np.float32))
+        Image.fromarray(np.full((4, 4), 255 * (rng.random() > confidence), np.uint8)).save(tmp_path / f"masks/{k}.png")
+    result = judge_folder(tmp_path / "maps", tmp_path / "masks", "a", tmp_path / "out", resamples=100)
+    assert result["miscalibration"]["raw"] == "inconclusive"
+    assert any("wrong pixel" in line for line in result["warnings"])
 
 
 @pytest.mark.slow
