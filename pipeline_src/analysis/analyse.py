@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
-from pipeline_src.analysis.measurement import COMPARED, Measured, Measurement, write
+from pipeline_src.analysis.facts import Run
+from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, Groups, interval
+from pipeline_src.analysis.measurement import Measured, Measurement, write
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, leave_one_out, measure
 from pipeline_src.counting.counts import Counts, Histogram, grouped
 from pipeline_src.counting.storage import histogram_arrays, load
@@ -20,7 +21,7 @@ from pipeline_src.metrics.image_inputs import pixel_means
 from pipeline_src.metrics.metric import FRACTION
 
 # (method, seed) -> a file of counts, or a function that returns counts by protocol.
-Runs = Mapping[tuple[str, int], Path | Callable[[], Mapping[str, Counts]]]
+Runs = Mapping[Run, Path | Callable[[], Mapping[str, Counts]]]
 
 
 def analyse(
@@ -52,7 +53,7 @@ def analyse(
     """
     measured: Measured = {}
     expected: Sequence[str] | None = None
-    groups: np.ndarray | None = None
+    groups: Groups = None
     for method in dict.fromkeys(method for method, _ in runs):
         seeds = sorted(seed for name, seed in runs if name == method)
         counts_by_seed = []
@@ -98,7 +99,7 @@ def _measurement(
     arrays["top"] = np.array(summed.top)
     arrays["image_means"] = np.array([confidences, accuracies], np.float32)
     if runs[0].pixels:
-        arrays["left_out"] = np.array([leave_one_out(run, bins, COMPARED) for run in runs])
+        arrays["left_out"] = np.array([leave_one_out(run, bins) for run in runs])
     if runs[0].images.groups is not None:
         arrays["groups"] = runs[0].images.groups
     measured = [measure(run, bins, key=key, resamples=resamples) for run in runs]

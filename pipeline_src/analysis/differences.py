@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.intervals import Groups
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
 from pipeline_src.counting.counts import Counts
@@ -24,7 +25,6 @@ SAME = "same"
 DIFFERENT = "different"
 UNDECIDED = "inconclusive"
 ROUNDING = 1e-9  # what another processor's order of additions may change
-Groups = np.ndarray | None  # (N,) the group of each image; None where images are independent
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,7 @@ def _measured(
     resamples = 1 if equal else RESAMPLES  # one where none is needed: arrays must not be empty
     runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]
     numbers = range(len(runs))
-    measured = {
+    return {
         protocol: Measurement.of_runs(numbers, [run[protocol] for run in runs])
         for protocol in runs[0]
     }
-    return measured

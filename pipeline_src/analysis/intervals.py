@@ -22,6 +22,7 @@ LEVEL = 0.95  # of confidence
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}
 NORMAL = NormalDist()
 Limits = tuple[float, float]  # the lower and the upper one
+Groups = np.ndarray | None  # (N,) the group of each image; None where images are independent
 NAN = (math.nan, math.nan)  # of an undefined interval
 
 
@@ -135,7 +136,7 @@ def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
     return max(0.0, 2 * value - high), high
 
 
-def groups_note(groups: np.ndarray | None) -> str:
+def groups_note(groups: Groups) -> str:
     """Return the note on the groups of images (N,) for readers of intervals; empty for None."""
     if groups is None:
         return ""

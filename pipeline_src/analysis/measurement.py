@@ -16,6 +16,7 @@ import numpy as np
 from pipeline_src.analysis.intervals import (
     ENOUGH,
     FEW_GROUPS,
+    Groups,
     Limits,
     error_interval,
     interval,
@@ -153,7 +154,7 @@ class Measurement:
         return histogram_from(self.arrays, "all", top=bool(self.arrays["top"]))
 
     @property
-    def groups(self) -> np.ndarray | None:
+    def groups(self) -> Groups:
         """The group of each image, (N,) from 0; None where images are independent.
 
         Groups are resampled as a whole.

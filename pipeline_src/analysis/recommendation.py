@@ -231,7 +231,7 @@ def recommend(inside: ProtocolComparison, tie_break: str = "ece") -> Recommendat
     outcomes[baseline] = "baseline"
     if len(inside.methods) < 2:
         return nothing
-    improving: list[str] = []
+    lowest = ""  # the method that improves with the lowest ECE, the first
     tie: list[str] = []
     for method in inside.methods:  # the lowest ECE first
         if method == baseline:
@@ -244,9 +244,9 @@ def recommend(inside: ProtocolComparison, tie_break: str = "ece") -> Recommendat
         elif not inside.lower_ece(method, baseline):
             outcomes[method] = "ECE not lower"
         else:
-            improving.append(method)
+            lowest = lowest or method
             outcomes[method] = NOT_TIED
-            if inside.ties(method, improving[0]):
+            if inside.ties(method, lowest):
                 tie.append(method)
                 outcomes[method] = TIED
     facts = inside.facts

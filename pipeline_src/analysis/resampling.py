@@ -19,7 +19,8 @@ from zlib import crc32
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.intervals import Groups
+from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.inputs import FEW, Binned
@@ -61,7 +62,7 @@ def measure_protocols(
     bins: int,
     key: int,
     resamples: int = RESAMPLES,
-    groups: np.ndarray | None = None,
+    groups: Groups = None,
 ) -> dict[str, Measurement]:
     """Return the measurement of a run, its metrics exactly and on resamples, by protocol.
 
@@ -129,13 +130,14 @@ def measure(
 
 
 @one_thread
-def leave_one_out(counts: Counts, bins: int, names: Iterable[str]) -> np.ndarray:
-    """Return M metrics with each of the U independent units left out, (M, U); NaN if U is 1.
+def leave_one_out(counts: Counts, bins: int) -> np.ndarray:
+    """Return the metrics `COMPARED` with each of the U independent units left out, (4, U); NaN if U
+    is 1.
 
     They tell how many units carry a difference (`estimate.effective_units`).
     """
     points = {}
-    for name in names:
+    for name in COMPARED:
         metric = METRICS[name]
         points[name] = float(metric.function(*metric.input.exact(counts, bins)))
     sampled = _sampled_units(counts)

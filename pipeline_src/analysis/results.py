@@ -12,11 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts, Run
-from pipeline_src.analysis.intervals import groups_note
+from pipeline_src.analysis.intervals import Groups, groups_note
 from pipeline_src.analysis.measurement import Measured, Measurement, read_measurements
 from pipeline_src.files import Content
 from pipeline_src.metrics.registry import METRICS, metric_names
@@ -80,7 +78,7 @@ class Results:
         """Return a metric of a method that was run on a dataset; NaN where it is undefined."""
         return estimate(metric, (self.measured(protocol, split)[method], 1.0)) or UNDEFINED_ESTIMATE
 
-    def groups(self, split: str) -> np.ndarray | None:
+    def groups(self, split: str) -> Groups:
         """Return the group of each image, (N,); None if images are independent."""
         # All methods have the same images.
         first = next(iter(self.measured("raw", split).values()), None)

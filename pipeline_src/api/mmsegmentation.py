@@ -125,8 +125,10 @@ def _check_logits(z: Tensor, prediction: Tensor) -> None:
         )
 
 
-class _HeadLoss(losses.SCBCE):
-    """A loss with the interface that a decode head of mmsegmentation calls.
+@MODELS.register_module("SCBCE")
+class SCBCEHeadLoss(losses.SCBCE):
+    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for
+    K classes.
 
     Args:
         loss_weight: factor of the loss.
@@ -167,15 +169,8 @@ class _HeadLoss(losses.SCBCE):
         return self.loss_weight * super().forward(logits, masks, *self.index)
 
 
-@MODELS.register_module("SCBCE")
-class SCBCEHeadLoss(_HeadLoss):
-    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for
-    K classes.
-    """
-
-
 @MODELS.register_module("ASLP")
-class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
+class ASLPHeadLoss(SCBCEHeadLoss, losses.ASLP):  # type: ignore[misc]
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an
     `ASLPHook`.
     """

@@ -134,13 +134,10 @@ def joined(sets: Sequence[Pixels]) -> Pixels:
     for pixels in sets:
         images.append(pixels.images + start)
         start += pixels.number
-    return Pixels(
-        z=np.concatenate([pixels.z for pixels in sets]),
-        labels=np.concatenate([pixels.labels for pixels in sets]),
-        weights=np.concatenate([pixels.weights for pixels in sets]),
-        images=np.concatenate(images),
-        entropy=np.concatenate([pixels.entropy for pixels in sets]),
-    )
+    numbers = {"images": np.concatenate(images)}
+    for name in ("z", "labels", "weights", "entropy"):
+        numbers[name] = np.concatenate([getattr(pixels, name) for pixels in sets])
+    return Pixels(**numbers)
 
 
 def drawn_target(

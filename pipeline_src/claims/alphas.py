@@ -46,10 +46,7 @@ def differ(view: View, entry: str) -> Items:
         view: the experiment, with the alphas of its runs (`View.alphas`).
         entry: the name of the method in `methods:` of params.yaml.
     """
-    tables = {}
-    for (method, seed), table in view.alphas.items():
-        if method == entry:
-            tables[seed] = table
+    tables = {seed: table for (method, seed), table in view.alphas.items() if method == entry}
     if not tables:
         yield view.missing(f"the run of {entry}")
         return

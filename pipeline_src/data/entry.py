@@ -307,10 +307,10 @@ class Entry(Source):
     @property
     def split_names(self) -> tuple[str, ...]:
         """The names of the splits of all sources, and `ALL`, which every dataset has."""
-        names = {ALL: None} | dict.fromkeys(self.splits)
+        names = [ALL, *self.splits]
         for source in self.sources.values():
-            names |= dict.fromkeys(source.splits)
-        return tuple(names)
+            names += source.splits
+        return tuple(dict.fromkeys(names))
 
 
 def _check_splits(splits: Mapping[str, Split]) -> None:

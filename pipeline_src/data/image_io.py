@@ -17,7 +17,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pipeline_src.data.entry import MAX_PIXELS
-from pipeline_src.labels import stored_ids
+from pipeline_src.labels import IGNORED, stored_ids
 
 # OpenCV belongs to the extra `pipeline`: saved maps need only Pillow.
 with contextlib.suppress(ModuleNotFoundError):
@@ -155,12 +155,11 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
     return values
 
 
-def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndarray:
-    """Return a mask file of class ids as uint8 (H, W): 0 to classes - 1, or `ignored`.
+def decode_labels(data: bytes, classes: int, void: int) -> np.ndarray:
+    """Return a mask file of class ids as uint8 (H, W): 0 to classes - 1, or `IGNORED`.
 
     Args:
         void: the id in the file of pixels that never count.
-        ignored: the id that replaces `void`.
 
     Raises:
         UnreadableImageError: not an image, cut off, JPEG, not 8-bit, or with other values.
@@ -183,7 +182,7 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
             f"(0 to {classes - 1}) and not void",
             f"correct it, or `classes` and `void` (now {void}) of the dataset",
         )
-    labels[labels == void] = ignored
+    labels[labels == void] = IGNORED
     return labels
 
 

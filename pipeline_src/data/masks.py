@@ -164,4 +164,4 @@ class ClassMasks:
 
     def _decode(self, data: bytes) -> np.ndarray:
         """Return the class ids of a mask file, uint8 (H, W), `IGNORED` where it is void."""
-        return image_io.decode_labels(data, len(self.entry.classes), self.entry.void, IGNORED)
+        return image_io.decode_labels(data, len(self.entry.classes), self.entry.void)

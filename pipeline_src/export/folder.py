@@ -19,7 +19,7 @@ from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.errors import UserError
 from pipeline_src.export import runs
-from pipeline_src.files import sha256, write_text
+from pipeline_src.files import Content, sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.posthoc import Calibrated, PostHoc
@@ -48,7 +48,7 @@ class Config(Strict):
     image_size: Count
     classes: int
     class_names: list[str]
-    provenance: dict[str, Any]
+    provenance: Content
 
 
 class ExportedNetwork(nn.Module):
@@ -188,7 +188,7 @@ def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.exp
         ) from error
 
 
-def card(config: Config, record: dict[str, Any] | None) -> str:
+def card(config: Config, record: Content | None) -> str:
     """Return the model card, README.md of an exported folder, from the template card.md.j2.
 
     Args:

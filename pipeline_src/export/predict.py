@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,6 +24,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.export import Format, runs
 from pipeline_src.export import folder as exported
 from pipeline_src.files import (
+    Content,
     atomic,
     check_folder,
     composed,
@@ -167,7 +167,7 @@ def predict(
 
 def _check_out(
     out: Path, settings_digest: str, files: Collection[Path], maps: Collection[Path]
-) -> dict[str, Any]:
+) -> Content:
     """Return the content of `RECORD` of earlier maps in the folder `out`, empty without one.
 
     Args:
@@ -179,7 +179,7 @@ def _check_out(
         UserError: the maps cannot be written into `out`, such as where it has maps of another
             model, format or calibrator.
     """
-    earlier: dict[str, Any] = {}
+    earlier: Content = {}
     # Without a record, nothing tells which model the existing maps are of.
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from pipeline_src.figures.types import (
     Figure,
     FigureType,
     Folders,
-    Histogram,
     Picture,
     Results,
     stacked,
@@ -110,51 +109,22 @@ def draw_panels(
     return figure
 
 
-def draw_counts(
-    histogram: Histogram,
-    bins: int,
-    title: str,
-    lines: Sequence[str],
-    stem: Path,
-    band: np.ndarray | None = None,
-) -> None:
-    """Draw the diagram of one protocol's pixels as <stem>.svg, .pdf and .png.
-
-    Args:
-        histogram: the pixels.
-        bins: number of equal-width bins.
-        title, lines: the texts above the diagram.
-        stem: path of the files without suffix.
-        band: (bins + 1, 2) confidence limits of the accuracy in each bin and over all pixels, if
-            known.
-    """
-    table = bin_tables.reliability_table(histogram, bins, band)
-    axis_start = bin_tables.corner([table])
-    with style.house():
-        # One panel, without a name and a note.
-        figure = draw_panels({"": table}, {"": ""}, title, [*lines, KEY], axis_start=axis_start)
-        style.save(figure, stem)
-
-
-def draw_classes(
+def save_panels(
     tables: Mapping[str, np.recarray],
     notes: Mapping[str, str],
-    title: str,
+    heading: str,
     lines: Sequence[str],
     stem: Path,
+    **options: Any,
 ) -> None:
-    """Draw the frequency of each class against its probability as <stem>.svg, .pdf and .png.
+    """Draw panels in the house style (`draw_panels`) as <stem>.svg, .pdf and .png.
 
     Args:
-        tables: name of a class -> a row per bin (`bin_tables.reliability_table`).
-        notes: name of a class -> the text below its name.
-        title, lines: the texts above the diagrams.
         stem: path of the files without suffix.
+        options: of `draw_panels`.
     """
-    texts = [*lines, CLASS_KEY]
     with style.house():
-        figure = draw_panels(tables, notes, title, texts, axis_start=0, labels=CLASS_LABELS)
-        style.save(figure, stem)
+        style.save(draw_panels(tables, notes, heading, lines, **options), stem)
 
 
 def percent_ticks(axes: Axes, ticks: list[float]) -> None:
@@ -206,9 +176,13 @@ def draw_bars(axes: Axes, bins: np.recarray, axis_start: float) -> None:
         gap = max(row.confidence, row.accuracy) - bottom
         color = style.OVER if row.confidence > row.accuracy else style.UNDER
         below = Rectangle(
-            (left, axis_start), width, max(bottom - axis_start, 0), facecolor=style.CALIBRATED
+            (left, axis_start),
+            width,
+            max(bottom - axis_start, 0),
+            facecolor=style.CALIBRATED,
+            alpha=0.45,
+            linewidth=0,
         )
-        below.set(alpha=0.45, linewidth=0)
         axes.add_patch(below)
         for patch in _gap_patches((left, bottom), width, gap, color):
             axes.add_patch(patch)
@@ -240,8 +214,16 @@ def _gap_patches(
     from matplotlib.patches import Rectangle
 
     area = Rectangle(corner, width, height, facecolor=color, alpha=0.28, linewidth=0, zorder=2)
-    hatch = Rectangle(corner, width, height, fill=False, edgecolor=color, linewidth=0, zorder=2)
-    hatch.set_hatch(style.HATCH[color])
+    hatch = Rectangle(
+        corner,
+        width,
+        height,
+        fill=False,
+        edgecolor=color,
+        linewidth=0,
+        zorder=2,
+        hatch=style.HATCH[color],
+    )
     return area, hatch
 
 

@@ -128,8 +128,15 @@ def new_figure(
     FigureCanvasAgg(figure)
     y = 0.08  # inches from the top
     for number, text in enumerate(headings + quieter):
-        shown = figure.text(0.1 / width, 1 - y / height, text, va="top", fontsize=7, color=MUTED)
-        shown.set_parse_math(False)  # names are the user's: a $ in them is a $
+        shown = figure.text(
+            0.1 / width,
+            1 - y / height,
+            text,
+            va="top",
+            fontsize=7,
+            color=MUTED,
+            parse_math=False,  # names are the user's: a $ in them is a $
+        )
         if number < len(headings):
             shown.set(fontsize=9.5, fontweight="bold", color=INK)
         y += heights[number]

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -29,7 +29,7 @@ else:  # slow to import, and named only in annotations
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")  # of the files of a picture; .csv holds its numbers
 Drawn = tuple[Figure, DataFrame]  # a figure, and the numbers behind it
-Folders = Mapping[tuple[str, int], Path]  # (method, seed) -> the folder of the files of a run
+Folders = Mapping[Run, Path]  # (method, seed) -> the folder of the files of a run
 
 
 @dataclass(frozen=True)

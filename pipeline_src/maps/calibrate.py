@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipeline_src import outputs
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.analysis.intervals import FEW_GROUPS, groups_note, images_note
+from pipeline_src.analysis.intervals import FEW_GROUPS, Groups, groups_note, images_note
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.recommendation import ProtocolComparison, recommend
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
@@ -256,7 +256,7 @@ def _classes(pixels: Pixels) -> np.ndarray:
 
 
 def cross_fitted(
-    calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None
+    calibrator: type[Calibrator], pixels: Pixels, groups: Groups
 ) -> tuple[list[Calibrator], list[str]]:
     """Return for each image the calibrator that is fitted without the image's fold, and warnings.
 
@@ -303,7 +303,7 @@ def suitable(classes: int) -> list[str]:
 def cross_validated(
     names: Sequence[str],
     pixels: Pixels,
-    groups: np.ndarray | None,
+    groups: Groups,
     pairs: Sequence[Pair],
     form: Form,
 ) -> tuple[dict[str, FolderCounts], list[str]]:
@@ -334,9 +334,7 @@ def cross_validated(
 # The scores
 
 
-def _measured(
-    counted: FolderCounts, units: np.ndarray | None, bins: int, resamples: int
-) -> Measurement:
+def _measured(counted: FolderCounts, units: Groups, bins: int, resamples: int) -> Measurement:
     """Return the metrics of unnormalized maps, exactly and on resamples of the images.
 
     The resamples are the same for all counts of the same images, so differences are paired.

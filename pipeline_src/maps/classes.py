@@ -89,8 +89,8 @@ def draw_worst(
         bands: of all classes, from `class_results`.
         source: the line that names the masks.
     """
-    from pipeline_src.figures.bin_tables import reliability_table  # matplotlib
-    from pipeline_src.figures.reliability import draw_classes
+    from pipeline_src.figures import reliability  # matplotlib
+    from pipeline_src.figures.bin_tables import reliability_table
 
     tables = {}
     notes = {}
@@ -102,7 +102,15 @@ def draw_worst(
     shown = f"{len(tables)} of {len(bands)} classes, largest ECE first · {result['bins']} bins"
     if result["intervals"]:
         shown += f" · error bars: 95 % CI over {'groups of ' * ('groups' in result)}images"
-    draw_classes(tables, notes, result["name"], [source, shown], stem)
+    reliability.save_panels(
+        tables,
+        notes,
+        result["name"],
+        [source, shown, reliability.CLASS_KEY],
+        stem,
+        axis_start=0,
+        labels=reliability.CLASS_LABELS,
+    )
 
 
 def summary_text(classes: Sequence[Content]) -> list[str]:

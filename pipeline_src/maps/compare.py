@@ -66,7 +66,7 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
     Raises:
         UserError: names the options, images or masks that differ. Nothing is written then.
     """
-    from pipeline_src.figures import bin_tables, reliability, style  # matplotlib
+    from pipeline_src.figures import bin_tables, reliability  # matplotlib
 
     # Models that were compared in `out` before would seem to be those of the new comparison.
     foreign = list(out.glob("[ab]/metrics.json"))
@@ -103,15 +103,15 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
         tables[f"{side}: {model['name']}"] = table
     result["models"] = list(tables)
     lines = [f"{result['n_images']:,} images · {bins} bins · unnormalized", reliability.KEY]
-    with outputs.staged(out, "comparison.json", REPLACED) as new, style.house():
-        diagram = reliability.draw_panels(
+    with outputs.staged(out, "comparison.json", REPLACED) as new:
+        reliability.save_panels(
             tables,
-            notes=dict.fromkeys(tables, ""),  # no text below the panels
-            heading="Two models",
-            lines=lines,
+            dict.fromkeys(tables, ""),  # no text below the panels
+            "Two models",
+            lines,
+            new / "reliability",
             axis_start=bin_tables.corner(list(tables.values())),
         )
-        style.save(diagram, new / "reliability")
         outputs.write_result(new / "comparison.json", result)
     return result
 

@@ -42,6 +42,7 @@ MODES = {"1": "L", "P": "RGBA", "LA": "RGBA"}
 # What is read of a picture with a palette: its colors, its indices, or ("either") its colors if all
 # are gray and else its indices.
 Palette = Literal["colors", "either", "indices"]
+Shape = tuple[int, ...]  # of an array
 
 
 # The pairs of files
@@ -239,7 +240,7 @@ class SavedMap:
     pair: Pair
     probability: np.ndarray
     logits: np.ndarray | None
-    stored_shape: tuple[int, ...]
+    stored_shape: Shape
     target: np.ndarray | None
     mask_values: np.ndarray
 
@@ -358,7 +359,7 @@ def form_of(
     return form
 
 
-def _shape(path: Path) -> tuple[int, ...]:
+def _shape(path: Path) -> Shape:
     """Return the shape of the array in a file, without an axis of length 1 for the channel.
 
     Only the number of axes of a picture matters, which is 2, so its size is not read.
@@ -371,7 +372,7 @@ def _shape(path: Path) -> tuple[int, ...]:
     return _without_channel(path, _array(path, mmap_mode="r").shape)
 
 
-def _without_channel(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _without_channel(path: Path, shape: Shape) -> Shape:
     """Return the shape of a file's array without an axis of length 1 for the channel.
 
     The channel is the first axis, or the last one of an image of three axes. NIfTI files have
@@ -388,7 +389,7 @@ def _without_channel(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
 # Maps
 
 
-def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tuple[int, ...]]:
+def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, Shape]:
     """Return a checked prediction map, its logits if it holds these, and the shape in the file.
 
     Returns:
@@ -447,7 +448,7 @@ def _probabilities(logits: np.ndarray, of_classes: bool) -> np.ndarray:
     return np.asarray(expit(logits), np.float32)
 
 
-def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
+def check_size(path: Path, size: Shape, mask_size: Shape) -> None:
     """Check that a map of the size (H, W) can be resized to the size of its mask.
 
     Images may differ in their aspect ratio by the factor `ASPECT`. Square maps fit any mask,
@@ -486,9 +487,7 @@ def _check_places(path: Path, mask: Path) -> None:
         )
 
 
-def resized(
-    values: np.ndarray, shape: tuple[int, ...], limits: tuple[float, float] = (0, 1)
-) -> np.ndarray:
+def resized(values: np.ndarray, shape: Shape, limits: tuple[float, float] = (0, 1)) -> np.ndarray:
     """Return a map (H, W) or (K, H, W), resized bilinearly to `shape`, (H', W'), in the same type.
 
     Args:
@@ -593,7 +592,7 @@ def _load_mask(path: Path, palette: Palette) -> np.ndarray:
 # Arrays and pictures
 
 
-def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
+def _load(path: Path, palette: Palette) -> tuple[np.ndarray, Shape]:
     """Return the array in a file, without an axis of length 1 for the channel, and its shape in the
     file, with that axis.
 

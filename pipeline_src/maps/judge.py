@@ -11,7 +11,7 @@ from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import JOINT, Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
-from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
+from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, Groups, groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, ImageTable, grouped
@@ -155,9 +155,7 @@ def _add_metrics(
         result["undefined"][protocol] = measured.reasons
         if resamples:
             intervals = measured.intervals()
-            result["intervals"][protocol] = {
-                metric: intervals.get(metric) for metric in result[protocol]
-            }
+            result["intervals"][protocol] = dict.fromkeys(result[protocol]) | intervals
             wrong = _units_with_errors(run.images)
             if wrong < FEW_GROUPS <= measured.units and protocol == "raw":
                 result["warnings"].append(
@@ -204,7 +202,7 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
     return "inconclusive"
 
 
-def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
+def groups_of(stems: Sequence[str], groups: str) -> Groups:
     """Return the group of each image, (N,) numbers from 0; None if `groups` is empty.
 
     Args:
@@ -266,8 +264,7 @@ def _draw(
         source: the line that names the masks.
         folder: in which the files are written.
     """
-    from pipeline_src.figures import style  # matplotlib
-    from pipeline_src.figures.reliability import draw_counts
+    from pipeline_src.figures import bin_tables, reliability, style  # matplotlib
 
     units = "images"
     if "groups" in result:
@@ -290,8 +287,16 @@ def _draw(
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
             f"{shown} · {result['bins']} bins{over}",
             " · ".join(errors),
+            reliability.KEY,
         ]
-        stem = folder / f"reliability-{protocol}"
-        draw_counts(
-            of_protocol.histogram, result["bins"], result["name"], lines, stem, bands.get(protocol)
+        table = bin_tables.reliability_table(
+            of_protocol.histogram, result["bins"], bands.get(protocol)
+        )
+        reliability.save_panels(
+            {"": table},  # one panel, without a name and a note
+            {"": ""},
+            result["name"],
+            lines,
+            folder / f"reliability-{protocol}",
+            axis_start=bin_tables.corner([table]),
         )

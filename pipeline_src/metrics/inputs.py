@@ -18,7 +18,7 @@ import numpy as np
 from pipeline_src.counting.bins import Bins, positive, top_label
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, Histogram, image_blocks
 from pipeline_src.counting.levels import LEVELS, SPLIT, UNIT, further_cells
-from pipeline_src.metrics.cells import POSITIVE, TOP, Columns, as_bins, image_cells
+from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, Columns, as_bins, image_cells
 
 Arguments = tuple[Any, ...]  # of a metric: `Bins` or arrays
 EQUAL = 204  # number of equally wide cells of `Ordered`
@@ -148,6 +148,7 @@ class Binned(Input):
             class.
     """
 
+    pooled = True
     coarse = True
 
     def __init__(self, score: str):
@@ -157,21 +158,19 @@ class Binned(Input):
         """
         self.score = score
         self.family = ("bins", score)
-        self.pooled = score == TOP
-        self.classes = "any" if score == TOP else "several"
+        if score == CLASSES:
+            self.pooled = False
+            self.classes = "several"
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
         """Return the bins of all pixels, from the histograms, which are exact."""
         if self.score == TOP:
             return (top_label(counts.histogram, bins),)
         by_class = [positive(of_class.histogram, bins) for of_class in counts.classes]
-        pixels = Bins(
-            count=np.concatenate([cells.count for cells in by_class]),
-            hits=np.concatenate([cells.hits for cells in by_class]),
-            score=np.concatenate([cells.score for cells in by_class]),
-            excess=np.concatenate([cells.excess for cells in by_class]),
-        )
-        return (pixels,)
+        numbers = {}
+        for name in ("count", "hits", "score", "excess"):
+            numbers[name] = np.concatenate([getattr(cells, name) for cells in by_class])
+        return (Bins(**numbers),)
 
     def columns(self, counts: Counts, bins: int) -> Columns:
         """Return pixels, hits and scores of images by bin, (n, 3 B), each of all classes."""
@@ -211,12 +210,8 @@ class BinNoise(Binned):
     them). Unit i has c_ik pixels of excess e_ik in bin k, and g_k is their ratio over all units.
     """
 
+    pooled = False  # a variance over images needs their rows
     centred = True
-
-    def __init__(self, score: str):
-        """Take the score, TOP or CLASSES."""
-        super().__init__(score)
-        self.pooled = False  # a variance over images needs their rows
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
         """Return the exact bins of all pixels, and the variance over the units."""

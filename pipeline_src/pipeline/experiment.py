@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
+from pipeline_src.analysis.facts import Facts, MethodFacts, Run, run_command
 from pipeline_src.claims.registry import check_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
@@ -121,7 +121,7 @@ class ExperimentGraph(Graph):
     # Runs and jobs
 
     @property
-    def runs(self) -> list[tuple[str, int]]:
+    def runs(self) -> list[Run]:
         """(method, seed) of all runs; methods that need runs of other methods come last, because
         the inputs of a job are added to the graph before it.
         """
@@ -145,7 +145,7 @@ class ExperimentGraph(Graph):
         chosen = self.methods[method].method
         return chosen if isinstance(chosen, PostHoc) else None
 
-    def networks(self, method: str, seed: int) -> list[tuple[str, int]]:
+    def networks(self, method: str, seed: int) -> list[Run]:
         """Return the runs whose networks predict for a run.
 
         A run that trains predicts with its own network, a run of a post-hoc method with the

@@ -48,7 +48,6 @@ from pipeline_src.counting.counts import (
     named_counts,
 )
 from pipeline_src.counting.levels import (
-    EIGHT,
     HALF,
     LEVELS,
     POSITION,
@@ -157,8 +156,7 @@ def regular_edges(bins: int) -> np.ndarray:
     Pixels are only joined between two of them, so the sums of all bins stay exact.
     """
     levels = {HALF}
-    levels.update(range(0, HALF, EIGHT))
-    for number in (*BINS, bins):
+    for number in (255, *BINS, bins):
         levels.update(range(0, HALF, LEVELS // number))
     return np.array(sorted(levels))
 

@@ -19,7 +19,7 @@ from pipeline_src.analysis.differences import (
     seed_pairs,
 )
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
+from pipeline_src.analysis.intervals import ENOUGH, Groups, groups_note, images_note
 from pipeline_src.counting import storage
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError, check_name
@@ -56,7 +56,7 @@ class Side:
         """Return the seeds of a method that were evaluated on a dataset."""
         return [seed for name, seed, dataset in self.counts if (name, dataset) == (method, split)]
 
-    def group(self, split: str) -> np.ndarray | None:
+    def group(self, split: str) -> Groups:
         """Return the group of each image of a dataset, (N,); None if images are independent."""
         numbers = self.groups.get(split)
         return np.array(numbers, np.int64) if numbers else None
@@ -74,10 +74,11 @@ class Side:
     def only(self, method: str, title: str) -> Side:
         """Return this experiment with one method only, which is renamed to `title`."""
         check_name(method, self.facts.methods, f"{self.name} has no method {method!r}")
-        counts = {}
-        for (name, seed, split), load in self.counts.items():
-            if name == method:
-                counts[title, seed, split] = load
+        counts = {
+            (title, seed, split): load
+            for (name, seed, split), load in self.counts.items()
+            if name == method
+        }
         if not counts:
             raise _no_result(f"{self.name}:{method}")
         facts = replace(self.facts, methods={title: self.facts.methods[method]})

@@ -61,17 +61,28 @@ def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) ->
     return parameters
 
 
-def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return the options (`Job.options`) of a job that trains, fits or evaluates a run.
+def network_job(
+    experiment: ExperimentGraph, kind: str, method: str, seed: int, **fields: Any
+) -> Job:
+    """Return a job that trains, fits or evaluates a run.
 
-    No fingerprint includes them: `machine` cannot change a result, the config file of `model`
-    counts as code, and `title` names the run in messages.
+    No fingerprint includes its options: `machine` cannot change a result, the config file of
+    `model` counts as code, and `title` names the run in messages.
+
+    Args:
+        fields: further fields of the job.
     """
-    return {
-        "machine": experiment.settings.training.model_dump(include=set(MACHINE)),
-        "model": experiment.settings.model,
-        "title": f"{method} seed {seed}",
-    }
+    return Job(
+        kind=kind,
+        name=f"{kind}/{method}/seed{seed}",
+        options={
+            "machine": experiment.settings.training.model_dump(include=set(MACHINE)),
+            "model": experiment.settings.model,
+            "title": f"{method} seed {seed}",
+        },
+        modules=experiment.network_modules,
+        **fields,
+    )
 
 
 def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
@@ -105,15 +116,15 @@ def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         inputs = {split: experiment.job(f"store/{split}") for split in ("train", "val")}
         for needed in method.references():
             inputs[f"references/{needed}"] = experiment.run(needed, seed)
-        yield Job(
-            kind="train",
-            name=f"train/{name}/seed{seed}",
+        yield network_job(
+            experiment,
+            "train",
+            name,
+            seed,
             files=(*RUN_FILES, LEVELS_FILE) if method.learns_alphas else RUN_FILES,
             work=train_network,
             parameters=network_parameters(experiment) | {"method": method, "seed": seed},
             inputs=inputs,
-            options=network_options(experiment, name, seed),
-            modules=experiment.network_modules,
             view=run_view(experiment, name, seed),
         )
 
@@ -162,15 +173,15 @@ def fit_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         inputs = network_inputs(experiment, method, seed)
         if posthoc.fits:
             inputs["val"] = experiment.job("store/val")
-        yield Job(
-            kind="fit",
-            name=f"fit/{method}/seed{seed}",
+        yield network_job(
+            experiment,
+            "fit",
+            method,
+            seed,
             files=("run.json",),
             work=fit_method,
             parameters=predictor_parameters(experiment, method, seed),
             inputs=inputs,
-            options=network_options(experiment, method, seed),
-            modules=experiment.network_modules,
             view=run_view(experiment, method, seed),
         )
 

@@ -14,7 +14,7 @@ from pipeline_src.pipeline.steps.data import report_overlap, with_groups
 from pipeline_src.pipeline.steps.networks import (
     load_predictor,
     network_inputs,
-    network_options,
+    network_job,
     predictor_parameters,
     settings,
 )
@@ -43,15 +43,15 @@ def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         if experiment.posthoc(method):
             networks["fit"] = experiment.run(method, seed)
         images = {f"store/{split}": experiment.job(f"store/{split}") for split in experiment.splits}
-        yield Job(
-            kind="evaluate",
-            name=f"evaluate/{method}/seed{seed}",
+        yield network_job(
+            experiment,
+            "evaluate",
+            method,
+            seed,
             files=tuple(counts_file(split) for split in splits),
             work=evaluate_run,
             parameters=parameters,
             inputs=networks | images,
-            options=network_options(experiment, method, seed),
-            modules=experiment.network_modules,
             view=experiment.results / "statistics" / method / f"seed{seed}",
             view_form="{stem}/statistic.npz",
             depends_on={counts_file(split): (*networks, f"store/{split}") for split in splits},

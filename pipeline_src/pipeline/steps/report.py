@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.analysis.results import Results, RunCost
 from pipeline_src.claims.registry import CLAIM_FILES
 from pipeline_src.claims.write import write_claims
@@ -194,7 +194,7 @@ def run_cost(evaluation: Job) -> RunCost:
     )
 
 
-def run_folders(job: Job) -> dict[tuple[str, int], Path]:
+def run_folders(job: Job) -> dict[Run, Path]:
     """Return the folders of the training runs among the inputs of a job, by method and seed."""
     folders = {}
     for method, seed in job.parameters["facts"].runs:
