@@ -312,10 +312,10 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
         record: JSON file with state and digest of each file of earlier calls; it may be removed at
             any time.
     """
-    known: dict[str, Any] = {}
+    known: Content = {}
     with suppress(OSError, ValueError, TypeError):
         known = dict(json.loads(record.read_bytes()))
-    current: dict[str, Any] = {}
+    current: Content = {}
     for name in names:
         with suppress(OSError):  # the error is for the code that needs the file's content
             present = state(folder / name)

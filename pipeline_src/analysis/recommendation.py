@@ -14,7 +14,7 @@ from functools import cached_property
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER, UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import ROLES, Facts
-from pipeline_src.analysis.intervals import MARGINS
+from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.metrics.registry import METRICS
 
@@ -54,7 +54,10 @@ RULE = (
 RECOMMENDED = "recommended"
 TIED = "tied"
 NOT_TIED = "not tied with the lowest ECE"
-NO_CHOICE = "No recommendation: it needs a baseline, another method and a test set in distribution."
+NO_CHOICE = (
+    "No recommendation: it needs a baseline, another method, and test sets in distribution of "
+    f"{FEW_GROUPS} images or groups or more each."
+)
 
 
 @dataclass(frozen=True)
@@ -137,12 +140,9 @@ class ProtocolComparison:
         """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
 
         Accuracy is KEPT if, on every dataset, the whole interval of its difference from the
-        baseline lies above -`MARGIN`. It is LOST if, on one dataset, the interval lies below. Sets
-        of fewer than `FEW_GROUPS` images or groups decide nothing.
+        baseline lies above -`MARGIN`. It is LOST if, on one dataset, the interval lies below.
         """
         changes = [self.difference("accuracy", method, baseline, split) for split in self.splits]
-        if any(change.undecided for change in changes):
-            return INCONCLUSIVE
         if any(change.high < -MARGIN for change in changes):
             return LOST
         return KEPT if all(change.low > -MARGIN for change in changes) else INCONCLUSIVE
@@ -229,7 +229,7 @@ def recommend(inside: ProtocolComparison, tie_break: str = "ece") -> Recommendat
     if baseline is None:
         return nothing
     outcomes[baseline] = "baseline"
-    if len(inside.methods) < 2:
+    if len(inside.methods) < 2 or inside.mean("accuracy", baseline).undecided:
         return nothing
     lowest = ""  # the method that improves with the lowest ECE, the first
     tie: list[str] = []

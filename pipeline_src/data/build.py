@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -23,7 +22,7 @@ from pipeline_src.data.manifest import Row
 from pipeline_src.data.masks import StoredMask, create_masks
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic_folder, check_space, write_text
+from pipeline_src.files import Content, atomic_folder, check_space, write_text
 from pipeline_src.params.schema import Split
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ def build(
     size: int,
     out: Path,
     label: int | None = None,
-) -> dict[str, Any]:
+) -> Content:
     """Write the images and masks of a split into the folder `out`, a store; return its store.json.
 
     The folder is replaced as a whole at the end. The memory needed does not grow with the number of

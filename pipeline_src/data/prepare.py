@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.data.unpacking import checked_digests
 from pipeline_src.errors import UserError, few, listed
-from pipeline_src.files import read_bytes, write_text
+from pipeline_src.files import Content, read_bytes, write_text
 from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def prepare(
     unpacked: Path,
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
-) -> dict[str, Any]:
+) -> Content:
     """Write the list of a dataset's samples, and return the content of summary.json.
 
     The dataset is unpacked (or drawn by its generator), images and masks are paired, every file is

@@ -31,7 +31,7 @@ from pipeline_src.data.pairing import (
 )
 from pipeline_src.data.unpacking import DIGESTS, unpack, write_digests
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, digests, hash_of, sha256
+from pipeline_src.files import Content, atomic_folder, digests, hash_of, sha256
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
@@ -330,7 +330,7 @@ def identify(
     try:
         return Identity(_parameters(locate(entry, data_root, unpacked), data_root))
     except MissingSourceError as missing:
-        recorded: dict[str, Any] = {}
+        recorded: Content = {}
         with suppress(OSError, ValueError, LookupError, TypeError):  # a damaged one counts as none
             if prepared:
                 summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
@@ -343,7 +343,7 @@ def identify(
         )
 
 
-def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
+def recorded_identity(located: Located, data_root: Path) -> Content:
     """Return the part of summary.json by which `identify` knows a dataset without its files.
 
     Returns:
@@ -355,7 +355,7 @@ def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
     }
 
 
-def _parameters(located: Located, data_root: Path) -> dict[str, Any]:
+def _parameters(located: Located, data_root: Path) -> Content:
     """Return all that determines the samples of a located source, in JSON's types.
 
     Its name lists are replaced by digests of their names.

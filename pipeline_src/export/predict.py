@@ -145,15 +145,18 @@ def predict(
     earlier = _check_out(out, settings_digest, files.values(), maps.values())
     digests = check_images(files)
 
-    # Remove the maps of images that have changed, before the record has their new digests. Earlier
-    # versions recorded no images.
+    # Remove altered maps, and those of images that have changed, before the record has their new
+    # digests. Earlier versions recorded neither images nor maps.
     images_before = earlier.get("images", {})
+    maps_before = earlier.get("maps", {})
     for name, path in maps.items():
-        if digests[name] != images_before.get(name):
+        altered = name in maps_before and path.exists() and sha256(path) != maps_before[name]
+        if altered or digests[name] != images_before.get(name):
             path.unlink(missing_ok=True)
 
     # Write the maps that do not exist yet.
     record = {"model": model.name, "digest": settings_digest, "images": digests}
+    record["maps"] = maps_before  # the old digest of a new map makes a call after a stop write it
     outputs.write_result(out / RECORD, record)
     missing = [name for name, path in maps.items() if not path.exists()]
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
@@ -162,6 +165,8 @@ def predict(
         if applied:
             probability = calibrated(applied, probability)
         write_map(maps[name], probability, format)
+    record["maps"] = {name: sha256(path) for name, path in maps.items()}
+    outputs.write_result(out / RECORD, record)
     return len(files), len(missing)
 
 

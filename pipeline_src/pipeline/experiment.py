@@ -227,7 +227,7 @@ class ExperimentGraph(Graph):
                     raise UserError(
                         f"methods.{name} needs a method that trains, "
                         f"and {needed!r} is post-hoc itself",
-                        expected="a method that is not, such as baseline",
+                        fix="set its `of` to a method that trains, such as baseline",
                     )
             if (
                 self.facts.classes > 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from pipeline_src.data.image_io import resize
 from pipeline_src.data.store import Store
+from pipeline_src.files import Content
 from pipeline_src.params.schema import Experiment
 from pipeline_src.training.batches import evaluation_batches
 from pipeline_src.training.checkpoint import load_network
@@ -34,7 +34,7 @@ class Predictor:
     networks: list[DenseClassifier]
     method: PostHoc = field(default_factory=PostHoc)
     seed: int = 0
-    fitted: dict[str, Any] = field(default_factory=dict)
+    fitted: Content = field(default_factory=dict)
 
     @torch.inference_mode()
     def probabilities(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from pipeline_src.files import Content
 from pipeline_src.python_source import registered_class
 from pipeline_src.rng import generator
 from pipeline_src.training.method import MethodEntry, Tensor
@@ -36,9 +37,7 @@ class PostHoc(MethodEntry):
         """Return the names of methods whose runs must come first: the one with the networks."""
         return [self.of]
 
-    def fit(
-        self, networks: list[DenseClassifier], store: Store, experiment: Experiment
-    ) -> dict[str, Any]:
+    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> Content:
         """Return what is learned from the validation images, here nothing.
 
         It is called once per run, before the evaluation; `probability` gets the result.
@@ -67,7 +66,7 @@ class PostHoc(MethodEntry):
         return [network(x) for network in networks]
 
     def probability(
-        self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
+        self, logits: list[Tensor], size: tuple[int, int], fitted: Content
     ) -> np.ndarray:
         """Return the mean probabilities of one image at its original size, float32.
 
@@ -100,9 +99,7 @@ class Calibrated(PostHoc):
         """Return the class of the method's calibrator, which is imported only here (scipy)."""
         return registered_class("pipeline_src.calibrators", cls.calibrator_entry)
 
-    def fit(
-        self, networks: list[DenseClassifier], store: Store, experiment: Experiment
-    ) -> dict[str, Any]:
+    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> Content:
         """Return the `Record` of a calibrator that is fitted to the network's validation pixels.
 
         Args:
@@ -116,7 +113,7 @@ class Calibrated(PostHoc):
         return Record.of(calibrator, pixels).model_dump(mode="json")
 
     def probability(
-        self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
+        self, logits: list[Tensor], size: tuple[int, int], fitted: Content
     ) -> np.ndarray:
         """Return the calibrated probabilities of one image at its original `size`, float32.
 

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import create_model
 
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_entry
-from pipeline_src.errors import check_name
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.python_source import ROOT, registered_class, syntax_tree
 from pipeline_src.training.method import MethodEntry
 from pipeline_src.training.posthoc import Calibrated
@@ -57,7 +57,17 @@ METHODS = MappingProxyType(
 
 
 def method_names() -> list[str]:
-    """Return the names of all methods, which include the calibrators."""
+    """Return the names of all methods, which include the calibrators.
+
+    Raises:
+        UserError: a calibrator has the name of another method.
+    """
+    shared = METHODS.keys() & CALIBRATORS.keys()
+    if shared:
+        raise UserError(
+            f"{', '.join(shared)}: a method and a calibrator of the same name",
+            fix="rename one, in training/registry.py or calibrators/registry.py",
+        )
     return sorted([*METHODS, *CALIBRATORS])
 
 

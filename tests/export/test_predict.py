@@ -94,6 +94,14 @@ def test_maps_of_changed_images_are_replaced(model, images, tmp_path):
     assert step.predict(model, images, out) == (4, 4) and contents(out) == after
 
 
+def test_altered_maps_are_replaced(model, images, tmp_path):
+    out = tmp_path / "out"
+    step.predict(model, images, out)
+    before = contents(out)
+    shutil.copy(out / "b.png", out / "a.png")
+    assert step.predict(model, images, out) == (4, 1) and contents(out) == before
+
+
 def test_images_that_only_pillow_opens_are_named_before_the_first_map(model, images, tmp_path):
     Image.fromarray(np.zeros((9, 9), np.float32)).save(images / "float.tiff")
     with pytest.raises(UserError, match=r"float\.tiff"):

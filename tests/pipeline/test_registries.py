@@ -15,13 +15,15 @@ from tutorial import add_lines, blocks, run_python
 from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.claims.registry import CLAIMS
+from pipeline_src.errors import UserError
 from pipeline_src.figures import gallery
 from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.pipeline.fingerprint import code_digests
 from pipeline_src.pipeline.steps import networks, numbers, overview, report
 from pipeline_src.tables.registry import TABLES
-from pipeline_src.training.registry import METHODS, method_class
+from pipeline_src.training import registry
+from pipeline_src.training.registry import METHODS, choose, method_class
 
 PACKAGE = ROOT / "pipeline_src"
 SHOWN = {"tables", "figures", "gallery", "claims", "report", "overview"}
@@ -62,10 +64,16 @@ def code(function, *values) -> set[str]:
     return {name.removeprefix("pipeline_src/").removesuffix(".py") for name in code_digests(function, values)}
 
 
-@pytest.mark.parametrize("registry", [METHODS, CALIBRATORS, METRICS, TABLES, FIGURE_TYPES, CLAIMS])
-def test_a_registry_is_read_only(registry):
+def test_a_method_with_the_name_of_a_calibrator_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "METHODS", {**METHODS, "beta": "slp:SLP"})
+    with pytest.raises(UserError, match="beta"):
+        choose("slp", {})
+
+
+@pytest.mark.parametrize("entries", [METHODS, CALIBRATORS, METRICS, TABLES, FIGURE_TYPES, CLAIMS])
+def test_a_registry_is_read_only(entries):
     with pytest.raises(TypeError):
-        registry["name"] = None
+        entries["name"] = None
 
 
 def test_every_method_and_calibrator_of_the_folders_is_an_entry():

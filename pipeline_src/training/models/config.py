@@ -26,7 +26,7 @@ def model_file(config: str) -> Path:
             config,
             model_names(),
             f"model.config: there is no model {config!r}",
-            fix=f"put an mmsegmentation config file at {file}",
+            fix=f"put an mmsegmentation config file into {FOLDER}, and name it without .py",
         )
     return file
 
