@@ -32,6 +32,7 @@ NUMBERS = PICTURE.with_suffix(".csv")
 # Published experiment -> what it is called. Those that are not published are left out.
 SETTINGS = {
     "new_seeds": "500 images",
+    "recipe": "500 images",
     "mini_seeds": "500 images",
     "mini_methods": "500 images",
     "more_data": "4,000 images",
