@@ -217,7 +217,7 @@ def batch_histogram(
         probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two
             classes the second is the object. Tensors of K classes are reduced on their device.
         masks: (N, H, W) whole numbers or bool.
-        ignore: the label of pixels that never count. Without one, 255 is the object of a batch of
+        ignore: the label of pixels that never count. Without one, 255 is the object of a mask of
             0 and 255 only.
         levels: LEVELS or COARSE.
         volumes: whether images have three axes (`batches_of`).
@@ -236,7 +236,8 @@ def batch_histogram(
         if p.ndim == 4:  # (N, K, H, W) -> (K, N, H, W): the batch is counted as one volume
             p = p.swapaxes(0, 1)
         if of_classes is None:
-            y = object_mask(y, ignore, "the batch", objects)
+            masks_of_batch = [object_mask(mask, ignore, "the batch", objects) for mask in y]
+            y = np.stack(masks_of_batch) if masks_of_batch else y
         accumulator.add(checked_image(p, y, "the batch", ignore))
     return accumulator.counts()["raw"].histogram
 

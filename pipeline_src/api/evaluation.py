@@ -188,7 +188,10 @@ class Evaluation:
         Args:
             name: of the model, which the file holds.
         """
-        storage.save({"raw": self.counts}, path, {"name": name, "version": __version__})
+        # JSON has texts for keys.
+        objects = {str(label): image for label, image in self._objects.items()}
+        provenance = {"name": name, "version": __version__, "objects": objects}
+        storage.save({"raw": self.counts}, path, provenance)
 
     @classmethod
     def load(
@@ -208,6 +211,9 @@ class Evaluation:
         evaluation = cls(ignore, volumes=volumes)
         evaluation._set_classes(len(counts.classes) or None)
         evaluation._accumulator.include({"raw": counts})
+        # `judge` writes none: it decides for all masks together.
+        objects = storage.provenance(path).get("objects", {})
+        evaluation._objects = {int(label): image for label, image in objects.items()}
         return evaluation
 
     def compute(

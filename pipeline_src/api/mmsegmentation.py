@@ -119,9 +119,10 @@ def _check_logits(z: Tensor, prediction: Tensor) -> None:
     if not torch.allclose(predicted, z.amax(0, keepdim=True), equal_nan=True):
         raise UserError("seg_logits are not those of the prediction", fix="evaluate without --tta")
     # A sum over queries of a class's probability times a mask's may exceed 1 a little.
-    if z.min() >= 0:
+    if z.min() >= 0 and z.max() < 2:
         raise UserError(
-            "seg_logits are scores in [0, 1], not logits, as those of Mask2Former and MaskFormer"
+            "seg_logits are scores, not logits, as those of Mask2Former and MaskFormer",
+            found=f"values from {float(z.min()):g} to {float(z.max()):g}",
         )
 
 

@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from pipeline_src.api.batches import DEFAULT, batch_histogram, check_objects, levels_of, values
 from pipeline_src.counting.counts import ARRAYS, Counts, Histogram
+from pipeline_src.errors import UserError
 
 
 class DenseCalibration(Metric):
@@ -25,8 +26,8 @@ class DenseCalibration(Metric):
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
-        ignore: the label of pixels that never count. Without one, 255 is the object of batches of 0
-            and 255 only, as in `judge`; in other batches 255 never counts.
+        ignore: the label of pixels that never count. Without one, 255 is the object of masks of 0
+            and 255 only, as in `judge`; in other masks 255 never counts.
         volumes: whether images have three axes, (D, H, W).
         kwargs: of torchmetrics.Metric.
     """
@@ -77,11 +78,19 @@ class DenseCalibration(Metric):
                 (H, W). Or a list of images, which may have different sizes.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label; or 0 and
                 255. A list where the probabilities are one.
+
+        Raises:
+            UserError: shapes, labels or values do not fit, or earlier batches were of an object and
+                this one is of K classes, or the reverse.
         """
         objects = self._object_values()
         histogram = batch_histogram(
             probabilities, masks, self.ignore, self.levels, volumes=self.volumes, objects=objects
         )
+        if self.count.any() and histogram.pixels and bool(self.top) != histogram.top:
+            raise UserError(
+                "batches of an object and of K classes in one metric", fix="a metric for each"
+            )
         self.objects[list(objects)] = 1
         self.top.fill_(max(int(self.top), int(histogram.top)))
         for name in ARRAYS:

@@ -16,6 +16,7 @@ from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.runner import show
 
+FEWEST = 20  # resamples
 ExperimentName = Annotated[
     str | None,
     typer.Option(
@@ -54,8 +55,28 @@ Ignore = Annotated[
         metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"
     ),
 ]
+
+
+def _enough(resamples: int) -> int:
+    """Return the number of resamples; a UserError for too few to have percentiles."""
+    if 0 < resamples < FEWEST:
+        raise UserError(
+            "--resamples: too few for an interval",
+            found=resamples,
+            expected=f"{FEWEST} or more, or 0 for no intervals",
+        )
+    return resamples
+
+
 Resamples = Annotated[
-    int, typer.Option(metavar="N", min=0, max=10**5, help="Bootstrap resamples; 0 for no intervals")
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=10**5,
+        callback=_enough,
+        help=f"Bootstrap resamples, {FEWEST} or more; 0 for no intervals",
+    ),
 ]
 Risk = Annotated[
     str,

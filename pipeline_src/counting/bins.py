@@ -58,7 +58,7 @@ class Bins:
 
 def check_bins(bins: int, levels: int = LEVELS) -> None:
     """Raise a UserError if the edges of `bins` equal-width bins are not on edges of levels."""
-    if 1 <= bins <= levels and levels % bins == 0:
+    if isinstance(bins, (int, np.integer)) and 1 <= bins <= levels and levels % bins == 0:
         return
     divisors = [number for number in range(1, 1001) if levels % number == 0]  # of usual size
     nearest = sorted(divisors, key=lambda number: abs(number - bins))[:SHOWN_DIVISORS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,13 @@ def foreground(values: np.ndarray, *, ones_are_objects: bool = True) -> np.ndarr
     if ones_are_objects and values.max() == 1:
         threshold = 0
     return values > threshold
+
+
+def is_one_hot(mask: Any) -> bool:
+    """Return whether a mask (K, *S), array or tensor, has a single 1 along its first axis at every
+    pixel: it says the class of each pixel, and is no mask of K images or slices.
+    """
+    return len(mask) > 1 and bool(((mask == 1).sum(0) == 1).all())
 
 
 def object_unclear(values: Iterable[int]) -> bool:

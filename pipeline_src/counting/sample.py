@@ -236,10 +236,10 @@ def _checked_classes(sample: Sample) -> Sample:
     only if this fails, since ignored pixels may hold anything.
     """
     values = sample.probability
-    low, high, deviation = _class_limits(values)
+    low, high, deviation = class_limits(values)
     if not _within_slack(low, high, deviation):
         counted, _ = sample.pixels
-        low, high, deviation = _class_limits(counted)
+        low, high, deviation = class_limits(counted)
     floats = "float" in str(values.dtype)
     if not floats or not _within_slack(low, high, deviation):
         raise _values_error(
@@ -288,7 +288,7 @@ def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> Use
     )
 
 
-def _class_limits(values: Any) -> tuple[float, float, float]:
+def class_limits(values: Any) -> tuple[float, float, float]:
     """Return the smallest and largest number of an array or tensor (K, ...), and by how much its
     sums over K differ from 1 at most.
     """
@@ -302,7 +302,15 @@ def _class_limits(values: Any) -> tuple[float, float, float]:
 def numpy_array(values: Any) -> np.ndarray:
     """Return values as a NumPy array in this machine's byte order, also those of a tensor on any
     device, with or without a gradient.
+
+    Raises:
+        UserError: pixels of a masked array are masked, which would count.
     """
+    if np.ma.is_masked(values):
+        raise UserError(
+            "a masked array, whose masked pixels would count",
+            fix="values.filled(), with the ignored label in the masks there",
+        )
     if hasattr(values, "detach"):
         if values.is_floating_point():
             values = values.float()  # numpy has no bfloat16; all floats are counted as float32

@@ -81,6 +81,12 @@ def load(path: Path | str) -> dict[str, Counts]:
         ) from error
 
 
+def provenance(path: Path | str) -> Any:
+    """Return the provenance in a counts file, which `load` can read."""
+    with np.load(path) as file:
+        return json.loads(file["header"].tobytes())["provenance"]
+
+
 def counts_arrays(counts: Mapping[str, Counts]) -> dict[str, np.ndarray]:
     """Return all arrays to store by name, from counts by protocol; `counts_from` takes them."""
     arrays: dict[str, np.ndarray] = {}

@@ -167,7 +167,7 @@ def calibrate_folder(
         if not 1.01 * BOUNDS[0] < record.parameters.get("temperature", 1) < 0.99 * BOUNDS[1]:
             warnings.append(
                 "the temperature is at a limit of the search: 0.01 where the maps are right on "
-                "every pixel, 100 where they hold no information or are inverted"
+                "every pixel, 100 where they hold no information, are inverted, or logits too large"
             )
         result: Content = {
             "method": method,

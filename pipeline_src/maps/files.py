@@ -23,8 +23,8 @@ from scipy.ndimage import zoom
 from scipy.special import expit, softmax
 
 from pipeline_src.counting.kernels import pixels_by_value
-from pipeline_src.counting.masks import foreground
-from pipeline_src.counting.sample import Sample, checked, numpy_array
+from pipeline_src.counting.masks import foreground, is_one_hot
+from pipeline_src.counting.sample import Sample, checked, class_limits, numpy_array
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import check_folder, check_regular, composed, visible_folders
 from pipeline_src.labels import IGNORED, stored_ids
@@ -425,7 +425,15 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, Sha
             raise UserError(
                 f"{path}: no logits",
                 found=f"{logits.dtype}, not all of them finite floats",
-                fix="replace NaN and inf; leave out --logits if the maps hold probabilities",
+                fix="save float32; replace NaN and inf; leave out --logits if the maps hold "
+                "probabilities",
+            )
+        low, high, deviation = class_limits(logits)
+        if 0 <= low < high <= 1 and (array.ndim == axes or deviation < 0.01):
+            raise UserError(
+                f"{path}: probabilities, and no logits",
+                found=f"values from {low:g} to {high:g}",
+                fix="leave out --logits",
             )
         array = _probabilities(logits, of_classes=array.ndim > axes)
     # `checked` wants a mask, which is not known here: with False everywhere, every pixel counts.
@@ -541,6 +549,13 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     jpeg = suffix_of(path) in JPEG_SUFFIXES
     target = foreground(values, ones_are_objects=not jpeg).view(np.uint8)
     target[ignored] = IGNORED
+    if target.ndim == 3 and is_one_hot(target):
+        raise UserError(
+            f"{path}: a one-hot mask of classes",
+            found=f"one 1 along the first axis of {target.shape}, at every pixel",
+            expected="class ids (height, width)",
+            fix="mask.argmax(axis=0)",
+        )
     # (256, 2): pixels by value and by whether they are ignored.
     pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
     return target, pixels[:, 0]

@@ -230,5 +230,5 @@ class Method(MethodEntry):
 
         for name, value in state.items():
             if isinstance(value, torch.Tensor):
-                value = value.numpy()[()]  # of a tensor without axes its number
+                value = value.numpy().copy()[()]  # of a tensor without axes its number
             setattr(self, name, value)

@@ -177,6 +177,23 @@ def test_an_empty_evaluation_is_saved(tmp_path):
     assert len(Evaluation.load(tmp_path / "counts.npz").update(MAPS, MASKS)) == len(MAPS)
 
 
+def test_a_loaded_evaluation_knows_what_is_an_object(tmp_path):
+    p = np.full((4, 4), 0.5, np.float32)
+    mask = np.zeros((4, 4), np.uint8)
+    mask[0] = 1
+    Evaluation().update(p, mask).save(tmp_path / "counts.npz")
+    loaded = Evaluation.load(tmp_path / "counts.npz")
+    with pytest.raises(UserError, match="255"):
+        loaded.update(p, 255 * mask)
+
+
+def test_a_masked_array_is_refused():
+    p = np.ma.array(np.full((4, 4), 0.5, np.float32), mask=np.eye(4, dtype=bool))
+    with pytest.raises(UserError, match="masked"):
+        Evaluation().update(p, np.zeros((4, 4), np.uint8))
+    assert Evaluation().update(np.ma.array(p.data), np.zeros((4, 4), np.uint8)).compute().pixels == 16
+
+
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         Evaluation.load(tmp_path / "missing.npz")

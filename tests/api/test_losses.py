@@ -104,12 +104,16 @@ def test_a_checkpoint_goes_on_with_the_same_levels():
     torch.save(criterion.state_dict(), file)
     file.seek(0)
     other = ASLP(images=4, rule="mei", start_epoch=1)
-    other.load_state_dict(torch.load(file, weights_only=True))
+    state = torch.load(file, weights_only=True)
+    other.load_state_dict(state)
     for perturbed in (criterion, other, copy.deepcopy(criterion)):
         torch.manual_seed(1)
         perturbed.end_epoch(0.7)
         perturbed(z, Y, range(4))
     assert np.array_equal(other.alphas, criterion.alphas) and criterion.alphas.all()
+    again = ASLP(images=4, rule="mei", start_epoch=1)
+    again.load_state_dict(state)  # which the steps of another have not changed
+    assert (again.alphas < other.alphas).all()
 
 
 @pytest.mark.parametrize("other", [{"images": 5}, {"rule": "mei"}, {"rule": "cl"}, {"classes": 3}])

@@ -20,6 +20,23 @@ from pipeline_src.api import DenseCalibration
 from pipeline_src.api.mmsegmentation import DenseCalibrationMetric
 
 
+def test_an_object_and_classes_are_not_mixed():
+    metric = DenseCalibration()
+    metric.update(*made(3))
+    with pytest.raises(UserError, match="K classes"):
+        metric.update(*made(2))
+    with pytest.raises(UserError, match="divisor"):
+        DenseCalibration(bins=10.0)
+
+
+def test_a_batch_may_not_mix_objects_of_1_and_of_255():
+    """Also where each mask would do in a batch of its own."""
+    p, masks = torch.full((2, 4, 4), 0.5), torch.zeros(2, 4, 4, dtype=torch.uint8)
+    masks[0, 0], masks[1, 0] = 1, 255
+    with pytest.raises(UserError, match="255"):
+        DenseCalibration().update(p, masks)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize(
     ("names", "bins", "levels", "batch"),

@@ -70,6 +70,16 @@ JUDGE = [  # name, files, options, names in the error
     ("logits last, no masks", {f"maps/{k}.npy": LAST for k in "ab"}, NO_MASK, ["(24, 32, 3)", "np.moveaxis"]),
     ("logits last", CLASSES | {f"maps/{k}.npy": LAST for k in "ab"}, {"logits": True}, ["b.npy", "np.moveaxis"]),
     ("one-hot mask", {"masks/a.png": None, "masks/a.npy": np.stack([~DISC, DISC])}, {}, ["mask.argmax(axis=0)"]),
+    (
+        "one-hot masks of classes",
+        CLASSES
+        | {f"masks/{k}.npy": np.uint8(np.arange(3)[:, None, None] == LABELS) for k in "ab"}
+        | {"masks/a.png": None, "masks/b.png": None},
+        {},
+        ["a.npy", "b.npy", "mask.argmax(axis=0)"],
+    ),
+    ("probabilities as logits", {}, {"logits": True}, ["a.npy", "leave out --logits"]),
+    ("classes as logits", CLASSES, {"logits": True}, ["a.npy", "leave out --logits"]),
     ("classes as uint8", {f"maps/{k}.npy": np.uint8(255 * THREE) for k in "ab"}, {}, ["uint8", "by 255"]),
     ("16-bit color", {"maps/b.npy": None, "maps/b.png": np.uint16(9 * LAST)}, {}, ["b.png", "16-bit"]),
     ("16-bit color TIFF", {"maps/b.npy": None, "maps/b.tif": np.uint16(9 * LAST)}, {}, ["b.tif", "16-bit"]),
