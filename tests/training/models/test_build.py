@@ -141,7 +141,7 @@ def test_an_unclear_normalization_is_refused(written, wrong):
         normalization(written(PLAIN + f"data_preprocessor.update({wrong})\n"))
 
 
-@pytest.mark.parametrize(("name", "shown"), [("resnet50_alsp", "'resnet50_aslp'"), ("zzz", "configs/zzz.py")])
+@pytest.mark.parametrize(("name", "shown"), [("resnet50_alsp", "'resnet50_aslp'"), ("zzz", "models/configs")])
 def test_an_unknown_name_is_refused(name, shown):
     with pytest.raises(UserError, match=rf"model.config: [\s\S]*{shown}"):
         read_config(name)
