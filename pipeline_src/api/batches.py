@@ -15,8 +15,8 @@ import numpy as np
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.bins import UndefinedMetricError, check_bins
 from pipeline_src.counting.counts import Counts, Histogram
-from pipeline_src.counting.levels import COARSE, LEVELS
-from pipeline_src.counting.masks import foreground, object_unclear
+from pipeline_src.counting.levels import COARSE, LEVELS, SUM_SLACK
+from pipeline_src.counting.masks import foreground, is_one_hot, object_unclear
 from pipeline_src.counting.sample import Sample, checked, numpy_array
 from pipeline_src.errors import UserError, check_name
 from pipeline_src.labels import IGNORED
@@ -103,6 +103,15 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
             fix=fix,
         )
     p, y = batch
+    # Different images of an object do not exclude each other at each pixel; classes do.
+    if p.ndim == y.ndim and is_one_hot(y) and bool((abs(p.sum(0) - 1) < SUM_SLACK).all()):
+        raise UserError(
+            "probabilities and masks of K classes with their classes as images",
+            found=f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}: at each pixel "
+            "one 1 among the masks",
+            expected="probabilities (1, K, H, W), masks of class ids (1, H, W)",
+            fix="probabilities[None], masks.argmax(0)[None]",
+        )
     classes = None
     if p.ndim == axes + 2 and p.shape[1] > 2:
         classes = p.shape[1]

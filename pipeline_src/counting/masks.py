@@ -29,7 +29,10 @@ def is_one_hot(mask: Any) -> bool:
     """Return whether a mask (K, *S), array or tensor, has a single 1 along its first axis at every
     pixel: it says the class of each pixel, and is no mask of K images or slices.
     """
-    return len(mask) > 1 and bool(((mask == 1).sum(0) == 1).all())
+    if len(mask) < 2:
+        return False
+    first = mask[:, :1]  # most masks are none already there
+    return all(bool(((part == 1).sum(0) == 1).all()) for part in (first, mask))
 
 
 def object_unclear(values: Iterable[int]) -> bool:

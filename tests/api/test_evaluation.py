@@ -194,6 +194,13 @@ def test_a_masked_array_is_refused():
     assert Evaluation().update(np.ma.array(p.data), np.zeros((4, 4), np.uint8)).compute().pixels == 16
 
 
+def test_one_hot_masks_of_classes_are_no_images():
+    one_hot = (IDS[0] == np.arange(4)[:, None, None]).astype(np.uint8)
+    with pytest.raises(UserError, match="argmax"):
+        Evaluation().update(CLASSES[0], one_hot)
+    assert Evaluation().update(1 - CLASSES[0], one_hot).compute().pixels == one_hot.size
+
+
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         Evaluation.load(tmp_path / "missing.npz")
