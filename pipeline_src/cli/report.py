@@ -94,12 +94,14 @@ def _own_page(graph: ExperimentGraph) -> Path:
     Raises:
         UserError: there is no page, or the results are damaged.
     """
-    from pipeline_src.pipeline.runner import check_results
+    from pipeline_src.pipeline.runner import check_inputs, check_results
 
     job = graph.job("report")
     (page,) = job.links
     if job.manifest:
-        check_results(graph.of_kinds("tables", "claims", "report"), "report", graph.command)
+        check_inputs(graph.jobs.values(), graph.command)
+        shown = graph.of_kinds("tables", "claims", "figures", "gallery", "report")
+        check_results(shown, "report", graph.command)
         metrics = graph.job("tables").folder / METRICS_FILE
         _print_summary(graph.facts, metrics, graph.job("claims").folder / CLAIMS_FILE)
     elif not page.is_file():

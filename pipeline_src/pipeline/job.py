@@ -145,6 +145,21 @@ class Job:
             return [f"{self.folder / NAME} is missing or damaged"]
         return manifest.faults(self.folder, self._read_files(manifest, reads))
 
+    def replaced_inputs(self) -> list[str]:
+        """Return the names of the inputs that have another content than the result was computed
+        from: they were computed again since, under their fingerprint.
+        """
+        manifest = self.manifest
+        if manifest is None:
+            return []
+        found = []
+        for role, read in manifest.inputs.items():
+            needed = self.inputs.get(role)  # None in results that earlier versions kept
+            content = needed.content_of(self.reads) if needed else "none"
+            if content not in ("", read["digest"]):
+                found.append(read["name"])
+        return found
+
     def content_of(self, reads: str = "") -> str:
         """Return the digest, 16 hex digits, of the files of the result that a job with these
         `reads` reads: of one file, or of all. It is empty if there is no result.

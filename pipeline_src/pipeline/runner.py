@@ -6,11 +6,11 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import Content, flush, sha256, writing
 from pipeline_src.pipeline.fingerprint import file_fingerprint
 from pipeline_src.pipeline.job import Job
@@ -62,7 +62,8 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
 
 
 def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "") -> None:
-    """Raise a UserError if a result is missing, or a file of it differs from its manifest.
+    """Raise a UserError if a result is missing, a file of it differs from its manifest, or it was
+    computed from another result of an input than there is.
 
     Args:
         reader: the job or command that reads the results, for the error.
@@ -71,18 +72,50 @@ def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "
     """
     for needed in jobs:
         faults = needed.faults(reads)
+        faults += [f"computed from another result of {name}" for name in needed.replaced_inputs()]
         if faults:
             raise UserError(
                 f"{reader} needs {needed.name}: {faults[0]}",
                 expected="a finished result of today's parameters, data and code, with the files "
                 "that its manifest records",
-                fix=remedy(needed, command),
+                fix=remedy([needed], command),
             )
 
 
-def remedy(job: Job, command: str) -> str:
-    """Return the command that computes an absent or damaged result."""
-    return f"rm -r {job.folder} && {command}" if job.folder.exists() else command
+def of_replaced_inputs(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs whose results were computed from another result of an input than there is,
+    and the jobs that need these.
+
+    Args:
+        jobs: inputs before those that need them.
+    """
+    found: list[Job] = []
+    for job in jobs:
+        if job.replaced_inputs() or any(needed in found for needed in job.inputs.values()):
+            found.append(job)
+    return found
+
+
+def check_inputs(jobs: Iterable[Job], command: str) -> None:
+    """Raise a UserError if a result was computed from another result of an input than there is.
+
+    Args:
+        jobs: inputs before those that need them.
+        command: the command that computes all results.
+    """
+    found = of_replaced_inputs(jobs)
+    if found:
+        raise UserError(
+            "results were computed from inputs that were computed again since",
+            found=listed(job.name for job in found),
+            fix=remedy(found, command),
+        )
+
+
+def remedy(jobs: Sequence[Job], command: str) -> str:
+    """Return the command that computes absent, damaged or outdated results."""
+    folders = [str(job.folder) for job in jobs if job.folder.exists()]
+    return f"rm -r {' '.join(folders)} && {command}" if folders else command
 
 
 def _write_result(job: Job, new: Path) -> None:
@@ -148,11 +181,31 @@ def _copy_files(job: Job, new: Path) -> dict[str, Content]:
                 continue
             found = file_fingerprint(manifest.ingredients, record["roles"])
             for name, fingerprint in job.file_fingerprints.items():
-                if fingerprint == found and not manifest.faults(folder, [source]):
+                if (
+                    fingerprint == found
+                    and _of_same_inputs(job, name, manifest, record["roles"])
+                    and not manifest.faults(folder, [source])
+                ):
                     shutil.copyfile(folder / source, new / name)
                     kept = record["kept"] + manifest.kept
                     records[name] = record | {"roles": job.depends_on[name], "kept": kept}
     return records
+
+
+def _of_same_inputs(job: Job, name: str, manifest: Manifest, roles: Iterable[str]) -> bool:
+    """Return whether the inputs of a stored file have the content of those of the job's file.
+
+    An input may have been computed again, with other content under its fingerprint.
+
+    Args:
+        name: of the job's file.
+        manifest: of the stored result.
+        roles: of the inputs that the stored file depends on.
+    """
+    for role, stored_role in zip(job.depends_on[name], roles, strict=True):
+        if manifest.inputs[stored_role]["digest"] != job.inputs[role].content_of(job.reads):
+            return False
+    return True
 
 
 def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> Content:

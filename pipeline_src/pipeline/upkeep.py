@@ -18,18 +18,19 @@ from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED, Job, linked
 from pipeline_src.pipeline.manifest import STORE, now
-from pipeline_src.pipeline.plan import differences, flat
-from pipeline_src.pipeline.runner import RUN_LOCK, place, remedy, show
+from pipeline_src.pipeline.plan import differences
+from pipeline_src.pipeline.runner import RUN_LOCK, of_replaced_inputs, place, remedy, show
 from pipeline_src.pipeline.steps.overview import overview_job
 
 log = logging.getLogger(__name__)
 
 
-def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
+def verify(jobs: Collection[Job], command: str) -> tuple[int, list[str]]:
     """Compare all files of the results of `jobs`, and the inputs that these were made from, with
     the digests in their manifests.
 
     Args:
+        jobs: inputs before those that need them.
         command: the command that computes all results.
 
     Returns:
@@ -45,15 +46,14 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
         faults = job.faults()
         if faults:
             problems += [f"{job.name}: {fault}" for fault in faults]
-            problems.append(f"    fix: {remedy(job, command)}")
-        if manifest is None:
-            continue
-        number += len(manifest.files)
-        for role, read in manifest.inputs.items():
-            # An input may have been computed again, with other content under its fingerprint.
-            content = job.inputs[role].content_of(job.reads)
-            if content and content != read["digest"]:
-                problems.append(f"{job.name}: computed from another result of {read['name']}")
+            problems.append(f"    fix: {remedy([job], command)}")
+        for name in job.replaced_inputs():
+            problems.append(f"{job.name}: computed from another result of {name}")
+        if manifest is not None:
+            number += len(manifest.files)
+    outdated = of_replaced_inputs(jobs)
+    if outdated:
+        problems.append(f"    fix: {remedy(outdated, command)}")
     return number, problems
 
 
@@ -138,14 +138,13 @@ def _keep_problem(job: Job) -> str:
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former
-    former = dict(flat(manifest.ingredients["parameters"]))
-    today = dict(flat(job.ingredients["parameters"]))
-    # A parameter that only one of both has came or went with the code.
-    changed = any(former[name] != today[name] for name in former.keys() & today)
-    if changed or manifest.ingredients["files"] != job.ingredients["files"]:
-        return "; ".join(differences(job))
+    for ingredient in ("parameters", "files"):
+        if manifest.ingredients[ingredient] != job.ingredients[ingredient]:
+            return "; ".join(differences(job))
+    if manifest.inputs.keys() != job.inputs.keys():
+        return f"it was computed from other inputs: {', '.join(manifest.inputs)}"
     for role, needed in job.inputs.items():
-        if manifest.inputs.get(role, {}).get("digest") != needed.content_of(job.reads):
+        if manifest.inputs[role]["digest"] != needed.content_of(job.reads):
             return f"it was computed from another result of {needed.name}"
     if list(manifest.files) != list(job.files):
         return f"it has other files: {', '.join(manifest.files)}"

@@ -21,7 +21,7 @@ from pipeline_src.pipeline import upkeep
 from pipeline_src.pipeline.job import Graph, Job, other_versions
 from pipeline_src.pipeline.manifest import Manifest
 from pipeline_src.pipeline.plan import differences
-from pipeline_src.pipeline.runner import reset_future_times, run_job
+from pipeline_src.pipeline.runner import check_inputs, check_results, reset_future_times, run_job
 
 VIEW = Path("results/mine")
 COMMAND = "snakemake --cores all"
@@ -122,6 +122,25 @@ def test_files_of_equal_fingerprints_are_copied_from_stored_results():
     other = evaluation("a", seed=1)
     run_job(other)
     assert other.options["written"] == [["a.npz"]]
+
+
+def train_to_other_bits(train: Job) -> None:
+    """Run a training again, with another result, as on another machine."""
+    shutil.rmtree(train.folder)
+    run_job(replace(train, options={"during": write_other_bits}))
+
+
+def write_other_bits() -> None:
+    next(Path("results/.store").glob("*/.*/model")).write_text("other bits")
+
+
+def test_files_of_a_network_that_was_trained_again_are_not_copied():
+    first = evaluation("a")
+    run_job(first)
+    train_to_other_bits(first.inputs["network"])
+    more = evaluation("a", "b")
+    run_job(more)
+    assert more.options["written"] == [["a.npz", "b.npz"]]
 
 
 def remove_roles(file: Path) -> None:
@@ -227,13 +246,23 @@ def test_a_result_that_lost_a_file_is_made_again(name):
 
 
 def test_verify_names_what_was_made_from_other_bits():
-    found = finished()
-    train = found.job("train")
-    shutil.rmtree(train.folder)
-    run_job(graph(during=lambda: next(Path("results/.store").glob("*/.*/model")).write_text("other bits")).job("train"))
-    _, problems = upkeep.verify(graph().jobs.values(), COMMAND)
-    assert [line.partition(":")[0] for line in problems] == ["a", "b"]
-    assert all("another result of train" in line for line in problems)
+    train_to_other_bits(finished().job("train"))
+    made = graph()
+    _, problems = upkeep.verify(made.jobs.values(), COMMAND)
+    assert [line.partition(":")[0] for line in problems[:-1]] == ["a", "b"]
+    assert all("another result of train" in line for line in problems[:-1])
+    # What was computed from these two has to go as well.
+    folders = [str(made.job(name).folder) for name in ("a", "b", "tables")]
+    assert problems[-1].endswith(f"rm -r {' '.join(folders)} && {COMMAND}")
+    with pytest.raises(UserError, match="tables"):
+        check_inputs(made.jobs.values(), COMMAND)
+    with pytest.raises(UserError, match="another result of train"):
+        check_results([made.job("b")], "publish", COMMAND)
+    for folder in folders:
+        shutil.rmtree(folder)
+    for job in made.jobs.values():
+        run_job(job)
+    check_inputs(made.jobs.values(), COMMAND)
 
 
 # Faults while a job runs
@@ -405,8 +434,17 @@ def test_keep_refuses_results_of_other_parameters_and_inputs():
         upkeep.keep([new.job("train"), new.job("a")], "why")
     assert new.job("train").is_made and not new.job("a").is_made
     job = graph(modules=EDITED).job("train")
-    younger = replace(job, parameters=job.parameters | {"younger": "default"})  # which the code did not know then
-    assert upkeep.keep([younger], "why") == ["train"]
+    longer = replace(job, parameters=job.parameters | {"groups": "^(.)"})
+    with pytest.raises(UserError, match="groups absent"):
+        upkeep.keep([longer], "why")
+
+
+def test_keep_refuses_results_of_inputs_that_are_gone():
+    finished()
+    table = graph(modules=EDITED).job("tables")
+    upkeep.keep([table.inputs["a"].inputs["network"], *table.inputs.values()], "why")
+    with pytest.raises(UserError, match="other inputs: a, b"):
+        upkeep.keep([replace(table, inputs={"a": table.inputs["a"]})], "why")
 
 
 def test_names_of_jobs_and_patterns():
