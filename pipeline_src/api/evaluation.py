@@ -137,9 +137,12 @@ class Evaluation:
         if classes == self._accumulator.classes:
             return
         if len(self):
+            kinds = [
+                f"{n} classes" if n else "an object" for n in (self._accumulator.classes, classes)
+            ]
             raise UserError(
-                "images of one evaluation have different numbers of classes",
-                found=f"{classes or 2} after {self.classes}",
+                "images of one evaluation have different classes",
+                found=", then ".join(kinds),
                 fix="an Evaluation for each",
             )
         self._accumulator = Accumulator(classes, protocols=["raw"])
