@@ -137,9 +137,9 @@ class Evaluation:
         if classes == self._accumulator.classes:
             return
         if len(self):
-            kinds = [
-                f"{n} classes" if n else "an object" for n in (self._accumulator.classes, classes)
-            ]
+            kinds = []
+            for number in (self._accumulator.classes, classes):
+                kinds.append(f"{number} classes" if number else "an object")
             raise UserError(
                 "images of one evaluation have different classes",
                 found=", then ".join(kinds),
