@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +14,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     field_validator,
 )
+from pydantic_core import ErrorDetails
 
 from pipeline_src.errors import UserError, hint, listed
 
@@ -91,7 +91,7 @@ def validate(
         ) from None
 
 
-def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
+def _message(details: ErrorDetails, schema: type[BaseModel]) -> str:
     """Return a text about one error of pydantic: the path of its key, and what is wrong there.
 
     Args:

@@ -50,7 +50,7 @@ def measured(apply):
         f = apply(log_odds(sample.probability)).astype(np.float32)
         p = f if f.ndim == 3 else np.stack([1 - f, f])
         accumulator.add(checked(p, sample.target, pair.stem, ignore=K))
-    counts = grouped(accumulator.counts(), groups_of([pair.stem for pair in tested], sys.argv[1]))
+    counts = grouped(accumulator.counts(), groups_of(tested, sys.argv[1]))
     return measure(counts["raw"], 10, SEED, names=SHOWN + DECIDING)
 
 

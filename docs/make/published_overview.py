@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline_src.analysis.facts import ExperimentSummary
-from pipeline_src.claims.write import write_overview_claims
+from pipeline_src.claims import other_tasks
+from pipeline_src.claims.write import write_files
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
@@ -24,7 +25,7 @@ def write() -> None:
         present = {experiment.task for experiment in experiments}
         shown = {task: text for task, text in tasks.items() if task in present}
         write_overview_tables(experiments, folder / "judged", shown, folder)
-        write_overview_claims(experiments, tasks, folder)
+        write_files(other_tasks.judged(experiments, tasks), folder)
 
 
 def _experiments(unpacked: Path) -> Iterator[ExperimentSummary]:

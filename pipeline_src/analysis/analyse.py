@@ -13,7 +13,7 @@ from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import Run
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, Groups, interval
 from pipeline_src.analysis.measurement import Measured, Measurement, write
-from pipeline_src.analysis.resampling import RESAMPLES, key_of, leave_one_out, measure
+from pipeline_src.analysis.resampling import RESAMPLES, ByProtocol, key_of, leave_one_out, measure
 from pipeline_src.counting.counts import Counts, Histogram, grouped
 from pipeline_src.counting.storage import histogram_arrays, load
 from pipeline_src.errors import UserError, listed
@@ -21,7 +21,7 @@ from pipeline_src.metrics.image_inputs import pixel_means
 from pipeline_src.metrics.metric import FRACTION
 
 # (method, seed) -> a file of counts, or a function that returns counts by protocol.
-Runs = Mapping[Run, Path | Callable[[], Mapping[str, Counts]]]
+Runs = Mapping[Run, Path | Callable[[], ByProtocol]]
 
 
 def analyse(

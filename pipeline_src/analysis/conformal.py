@@ -153,6 +153,7 @@ def largest_risks(counts: Counts) -> np.ndarray:
     return _of_units(largest, counts.images)
 
 
+@np.errstate(invalid="ignore")  # 0 / 0 where a risk is undefined
 def _single_risks(images: ImageTable) -> np.ndarray:
     """Return the risks of each image (`image_risks`), (I, 2, 257)."""
     risks = np.empty((len(images), len(RISKS), EIGHT_BIT + 1))
@@ -163,10 +164,11 @@ def _single_risks(images: ImageTable) -> np.ndarray:
         foreground = below[..., 1]
         wrong = np.stack([foreground, background[:, -1:] - background], axis=1)
         pixels = np.stack([foreground[:, -1:], background[:, -1:]], axis=1)
-        risks[block] = np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
+        risks[block] = wrong / pixels
     return risks
 
 
+@np.errstate(invalid="ignore")  # 0 / 0 where no image of a group has the risk
 def _of_units(risks: np.ndarray, images: ImageTable) -> np.ndarray:
     """Return the mean risks of each group, (U, 2, 257), or those of images if there are none."""
     if images.groups is None:
@@ -176,4 +178,4 @@ def _of_units(risks: np.ndarray, images: ImageTable) -> np.ndarray:
     number = np.zeros_like(total)
     np.add.at(total, images.groups, np.nan_to_num(risks))
     np.add.at(number, images.groups, ~np.isnan(risks))
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return np.asarray(total / number)

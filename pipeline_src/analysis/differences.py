@@ -16,8 +16,7 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import Groups
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
-from pipeline_src.counting.counts import Counts
+from pipeline_src.analysis.resampling import RESAMPLES, ByProtocol, key_of, measure_protocols
 from pipeline_src.counting.storage import equal_counts
 
 # Verdicts on a difference.
@@ -72,8 +71,8 @@ def metric_differences(
     method: str,
     bins: int,
     seeds: Sequence[tuple[int, int]],
-    a: Mapping[int, Mapping[str, Counts]],
-    b: Mapping[int, Mapping[str, Counts]],
+    a: Mapping[int, ByProtocol],
+    b: Mapping[int, ByProtocol],
     groups: tuple[Groups, Groups] = (None, None),
 ) -> list[MetricDifference]:
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
@@ -139,7 +138,7 @@ def _verdict(a: np.ndarray, b: np.ndarray, effect: Estimate | None) -> str:
 
 
 def _measured(
-    counts: Sequence[Mapping[str, Counts]], bins: int, key: int, groups: Groups, equal: bool
+    counts: Sequence[ByProtocol], bins: int, key: int, groups: Groups, equal: bool
 ) -> dict[str, Measurement]:
     """Return the measurements of one experiment by protocol.
 

@@ -314,7 +314,8 @@ def needed_sample(
             training = students_t(number, (1 + level) / 2) * effect.sd / math.sqrt(number)
         return math.hypot(width / math.sqrt(factor), training) < distance
 
-    numbers = range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 else range(0)
+    # With one seed the deviation is NaN, and so no number gives a narrow interval.
+    numbers = range(seeds + 1, MOST_SEEDS + 1)
     factors = [step / 10 for step in range(11, 10 * MOST_IMAGES + 1)]
     more_seeds = next((number for number in numbers if is_narrow(number, 1)), None)
     more_images = next((factor for factor in factors if is_narrow(seeds, factor)), None)

@@ -35,6 +35,7 @@ SEED = 0  # the key of draws that no other bootstrap has to share
 ROUNDING = 1e-12
 P = ParamSpec("P")
 T = TypeVar("T")
+ByProtocol = Mapping[str, Counts]  # the counts of a run, by protocol
 # Sums of the terms of units: over all units (C,), over each of R resamples (R, C), and the number
 # of units whose term is not 0, (C,).
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -58,7 +59,7 @@ def key_of(split: str) -> int:
 
 
 def measure_protocols(
-    counts: Mapping[str, Counts],
+    counts: ByProtocol,
     bins: int,
     key: int,
     resamples: int = RESAMPLES,

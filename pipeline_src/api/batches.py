@@ -6,21 +6,20 @@ The counts have no rows per image, so their size does not depend on the number o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline_src.counting.accumulate import Accumulator
-from pipeline_src.counting.bins import UndefinedMetricError, check_bins
+from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, Histogram
 from pipeline_src.counting.levels import COARSE, LEVELS, SUM_SLACK
 from pipeline_src.counting.masks import foreground, is_one_hot, object_unclear
 from pipeline_src.counting.sample import Sample, checked, numpy_array
 from pipeline_src.errors import UserError, check_name
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.registry import METRICS, value
+from pipeline_src.metrics.registry import METRICS, summary
 
 IMAGES = (
     "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W)"
@@ -29,6 +28,8 @@ VOLUMES = IMAGES.replace("H, W", "D, H, W")  # both: the shapes that messages na
 # Metrics that need the histogram of all pixels only, without rows per image.
 OF_HISTOGRAMS = [name for name, metric in METRICS.items() if metric.input.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")  # the metrics that are computed by default
+# Value of the object in masks, 1 or 255 -> the first image that has it.
+Objects = dict[int, str]
 Batch = tuple[Any, Any, int | None]  # probabilities, masks, classes, as `batches_of` returns them
 
 
@@ -91,6 +92,7 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
                 "images and one of masks",
             )
     axes = 3 if volumes else 2
+    shapes = f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}"
     batch = _with_batch_axis(probabilities, masks, axes)
     if batch is None:
         fix = None
@@ -98,7 +100,7 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
             fix = "volumes=True if these are volumes: Evaluation(volumes=True)"
         raise UserError(
             "probabilities and masks do not fit",
-            found=f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}",
+            found=shapes,
             expected=VOLUMES if volumes else IMAGES,
             fix=fix,
         )
@@ -107,8 +109,7 @@ def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
     if p.ndim == y.ndim and is_one_hot(y) and bool((abs(p.sum(0) - 1) < SUM_SLACK).all()):
         raise UserError(
             "probabilities and masks of K classes with their classes as images",
-            found=f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}: at each pixel "
-            "one 1 among the masks",
+            found=f"{shapes}: at each pixel one 1 among the masks",
             expected="probabilities (1, K, H, W), masks of class ids (1, H, W)",
             fix="probabilities[None], masks.argmax(0)[None]",
         )
@@ -144,7 +145,7 @@ def _with_batch_axis(p: Any, y: Any, axes: int) -> tuple[Any, Any] | None:
     return p, y
 
 
-def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int, str]) -> Any:
+def object_mask(mask: Any, ignore: int | None, image_id: str, objects: Objects) -> Any:
     """Return the mask of an object with the labels that `checked` expects: 1 for the object.
 
     Without `ignore`, 255 is the object of a mask of 0 and 255, as in files. In a mask with
@@ -176,7 +177,7 @@ def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int,
     return labels
 
 
-def check_objects(objects: Mapping[int, str]) -> None:
+def check_objects(objects: Objects) -> None:
     """Raise a UserError if some masks have objects of 1 and others have objects of 255.
 
     Args:
@@ -217,7 +218,7 @@ def batch_histogram(
     levels: int = LEVELS,
     *,
     volumes: bool = False,
-    objects: dict[int, str] | None = None,
+    objects: Objects,
 ) -> Histogram:
     """Return the histogram of the pixels of a batch: of an object by its probability, of K classes
     by the confidence in the top label.
@@ -238,8 +239,6 @@ def batch_histogram(
     """
     batches = batches_of(probabilities, masks, volumes=volumes)
     classes = batches[0][-1] if batches else None
-    if objects is None:
-        objects = {}
     accumulator = Accumulator(classes, protocols=["raw"], images=False, levels=levels)
     for p, y, of_classes in batches:
         if p.ndim == 4:  # (N, K, H, W) -> (K, N, H, W): the batch is counted as one volume
@@ -278,8 +277,5 @@ def levels_of(names: Sequence[str], bins: int) -> int:
 
 def values(histogram: Histogram, names: Sequence[str], bins: int) -> dict[str, float]:
     """Return metrics by name; NaN where a metric is undefined, as without pixels."""
-    numbers = dict.fromkeys(names, math.nan)
-    for name in names:
-        with suppress(UndefinedMetricError):
-            numbers[name] = value(name, Counts(histogram), bins)
-    return numbers
+    points, _ = summary(Counts(histogram), bins, names)
+    return dict.fromkeys(names, math.nan) | points

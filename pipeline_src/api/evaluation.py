@@ -12,11 +12,10 @@ import numpy as np
 from pipeline_src import __version__
 from pipeline_src.analysis.intervals import Limits
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
-from pipeline_src.api.batches import batches_of, check_objects, checked_image, object_mask
+from pipeline_src.api.batches import Objects, batches_of, check_objects, checked_image, object_mask
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting import storage
 from pipeline_src.counting.accumulate import Accumulator
-from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
@@ -94,7 +93,7 @@ class Evaluation:
         self.ignore = ignore
         self.volumes = volumes
         # The value of the object in the masks so far, 1 or 255 -> the first image that has it.
-        self._objects: dict[int, str] = {}
+        self._objects: Objects = {}
         # Of an object only the unnormalized maps: to count min-max normalized ones as well, as the
         # paper does, takes twice as long.
         self._accumulator = Accumulator(protocols=["raw"])
@@ -191,9 +190,8 @@ class Evaluation:
         Args:
             name: of the model, which the file holds.
         """
-        # JSON has texts for keys.
-        objects = {str(label): image for label, image in self._objects.items()}
-        provenance = {"name": name, "version": __version__, "objects": objects}
+        # JSON makes texts of the labels, which `load` reads.
+        provenance = {"name": name, "version": __version__, "objects": self._objects}
         storage.save({"raw": self.counts}, path, provenance)
 
     @classmethod
@@ -233,7 +231,6 @@ class Evaluation:
         Raises:
             UserError: `bins` cannot be formed, or `groups` do not fit the images.
         """
-        check_bins(bins)
         units = None if groups is None else _numbered(groups, len(self))
         counts = grouped({"raw": self.counts}, units)["raw"]
         measured = measure(counts, bins, SEED, RESAMPLES if intervals else 0)

@@ -12,7 +12,7 @@ import torch
 from mmengine.dist import all_gather_object, get_rank
 from torch import Tensor, nn
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.method import Batch, Method, MethodEntry, Validation
 from pipeline_src.training.methods.slp import SLP
@@ -174,10 +174,7 @@ class ASLP(SCBCE):
         **parameters: Any,
     ):
         nn.Module.__init__(self)
-        if rule not in RULES:
-            raise UserError(
-                "ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES)
-            )
+        check_name(rule, RULES, "ASLP: there is no such rule", found=repr(rule))
         self._set_method(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
         self.rule = rule
         self.epoch = 1

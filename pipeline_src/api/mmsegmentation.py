@@ -84,7 +84,7 @@ class DenseCalibrationMetric(BaseMetric):
         """Count the image that was held back until it was known not to be a repeated one."""
         if self.last is not None:
             probabilities, masks = self.last
-            counted = batch_histogram(probabilities, masks, self.ignore, self.levels)
+            counted = batch_histogram(probabilities, masks, self.ignore, self.levels, objects={})
             self.histogram = counted if self.histogram is None else self.histogram + counted
             self.last = None
 

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pipeline_src.api.batches import DEFAULT, batch_histogram, check_objects, levels_of, values
+from pipeline_src.api.batches import (
+    DEFAULT,
+    Objects,
+    batch_histogram,
+    check_objects,
+    levels_of,
+    values,
+)
 from pipeline_src.counting.counts import ARRAYS, Counts, Histogram
 from pipeline_src.errors import UserError
 
@@ -97,7 +104,7 @@ class DenseCalibration(Metric):
             of_batch = torch.from_numpy(getattr(histogram, name))
             getattr(self, name).add_(of_batch.to(self.device))
 
-    def _object_values(self) -> dict[int, str]:
+    def _object_values(self) -> Objects:
         """Return the values of objects in the batches so far, each with a text that names its
         origin in messages (`object_mask`).
         """

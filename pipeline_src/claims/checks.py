@@ -138,14 +138,13 @@ class View:
         effect = estimate(metric, *measured)
         if effect is None:
             return self.missing(f"{name}, which is undefined on {' or '.join(sets)}")
-        margin = MARGINS.get(metric, 0.0)
         return Evidence(
             what=name,
             sets=sets,
             effect=effect,
             target=target,
             quantity=METRICS[metric],
-            margin=margin,
+            margin=MARGINS.get(metric, 0.0),
         )
 
 

@@ -242,14 +242,15 @@ class Evidence:
         content = {"what": self.what, "sets": dict(self.sets), **_estimate_json(self.effect)}
         square = self.effect.decided
         if square:
-            content["squared"] = _estimate_json(square)
-            content["squared"]["reference"] = or_none(square.reference)
-        content["unit"] = self.quantity.unit
-        content["printed"] = self.printed()
-        content["printed_joint"] = self.interval_text(level)
-        content["wanted"] = self.target.text(self.quantity)
-        content["says"] = self.says(level)
-        return content
+            reference = or_none(square.reference)
+            content["squared"] = {**_estimate_json(square), "reference": reference}
+        return content | {
+            "unit": self.quantity.unit,
+            "printed": self.printed(),
+            "printed_joint": self.interval_text(level),
+            "wanted": self.target.text(self.quantity),
+            "says": self.says(level),
+        }
 
 
 def _estimate_json(effect: Estimate) -> Content:

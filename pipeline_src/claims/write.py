@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline_src.analysis.estimate import DECISIVE_SEEDS
-from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary, Run
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Run
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
@@ -57,18 +57,6 @@ def write_claims(results: Results, folders: Mapping[Run, Path], out: Path) -> No
     write_files(judged(View(results, alphas=tables)), out)
 
 
-def write_overview_claims(
-    experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path
-) -> None:
-    """Write `CLAIM_FILES` of the claim across experiments into `folder`.
-
-    Args:
-        experiments: all of params.yaml, whether they were run or not.
-        tasks: task of the catalog -> its description.
-    """
-    write_files(other_tasks.judged(experiments, tasks), folder)
-
-
 def judged(view: View) -> Content:
     """Return the verdicts on the experiment's claims in the form of claims.json.
 
@@ -86,8 +74,9 @@ def judged(view: View) -> Content:
         if facts.claims is None or name in facts.claims:  # None: all
             seen = views if claim.by_protocol else {"any": view}
             findings = {protocol: _finding(claim, view) for protocol, view in seen.items()}
-            content = {"claim": name, "text": claim.text, "rule": claim.rule}
-            claims.append({**content, "protocols": findings})
+            claims.append(
+                {"claim": name, "text": claim.text, "rule": claim.rule, "protocols": findings}
+            )
     return {
         "experiment": facts.experiment,
         "synthetic": facts.synthetic,

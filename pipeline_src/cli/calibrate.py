@@ -18,7 +18,6 @@ from pipeline_src.cli.options import (
     Logits,
     Resamples,
     SkipUnpaired,
-    check_groups,
     start_log,
 )
 from pipeline_src.files import Content
@@ -74,7 +73,6 @@ def calibrate(
     """
     from pipeline_src.maps.calibrate import calibrate_folder  # imports scipy, as judge does
 
-    check_groups(groups)
     start_log()
     result = calibrate_folder(
         pred,

@@ -21,7 +21,6 @@ from pipeline_src.cli.options import (
     Ignore,
     Logits,
     SkipUnpaired,
-    check_groups,
     start_log,
 )
 from pipeline_src.errors import UserError, listed
@@ -88,7 +87,6 @@ def compare(
     from pipeline_src.maps.compare import compare_judged, compare_maps
 
     if mask is not None:
-        check_groups(groups)
         typer.echo(models_text(compare_maps(first, second, mask, out, **options), out))
         return
     _check_unused(options)

@@ -20,11 +20,6 @@ from pipeline_src.cli.options import (
 )
 from pipeline_src.params.load import read
 
-Patterns = Annotated[
-    list[str] | None,
-    typer.Argument(help="Names of jobs, or patterns as in 'train/*' (default: all)"),
-]
-
 
 def plan(experiment: ExperimentName = None) -> None:
     """List the jobs that would run, with the reasons, and warn of faults known before the run.
@@ -89,7 +84,13 @@ def run_job(
         run(job, graph.command)
 
 
-def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
+def verify(
+    jobs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of jobs, or patterns as in 'train/*' (default: all)"),
+    ] = None,
+    experiment: ExperimentName = None,
+) -> None:
     """Read all results, and list files that are missing, damaged or made from other inputs.
 
     Example: dense-calibration verify 'train/*' --experiment mini

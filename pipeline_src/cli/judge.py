@@ -16,9 +16,7 @@ from pipeline_src.cli.options import (
     Ignore,
     Logits,
     Resamples,
-    Risk,
     SkipUnpaired,
-    check_groups,
     flag,
     start_log,
 )
@@ -111,7 +109,16 @@ def judge(
     ] = None,
     bins: Bins = 10,
     ignore: Ignore = None,
-    risk: Risk = "",
+    risk: Annotated[
+        str,
+        typer.Option(
+            metavar="BOUND",
+            help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an "
+            "image's object that is missed (fnr), or of its background that is predicted as object "
+            "(fpr); of K classes a threshold for each, or with fnr=A,joint one that bounds the "
+            "largest share of a class",
+        ),
+    ] = "",
     resamples: Resamples = RESAMPLES,
     groups: Groups = "",
     gallery: Annotated[
@@ -137,7 +144,6 @@ def judge(
     """
     from pipeline_src.maps.judge import judge_folder  # imports scipy; other commands do without
 
-    check_groups(groups)
     if (mask is None) != no_object:
         raise UserError(
             "judge needs --mask or --no-object",

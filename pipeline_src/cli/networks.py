@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import CalibratorFile, Log, Run, start_log
+from pipeline_src.cli.options import Log, Run, start_log
 from pipeline_src.errors import UserError
 from pipeline_src.export import Format
 
@@ -27,7 +27,12 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    calibrator: CalibratorFile = None,
+    calibrator: Annotated[
+        Path | None,
+        typer.Option(
+            help="Apply this calibrator.json, which `calibrate` fitted to maps of the model"
+        ),
+    ] = None,
     log: Log = None,
 ) -> None:
     """Write probability maps of images at their original size, by a trained run or exported folder.

@@ -37,10 +37,6 @@ Run = Annotated[
         show_default=False,
     ),
 ]
-CalibratorFile = Annotated[
-    Path | None,
-    typer.Option(help="Apply this calibrator.json, which `calibrate` fitted to maps of the model"),
-]
 
 # Of the commands on saved maps
 Bins = Annotated[
@@ -78,20 +74,21 @@ Resamples = Annotated[
         help=f"Bootstrap resamples, {FEWEST} or more; 0 for no intervals",
     ),
 ]
-Risk = Annotated[
-    str,
-    typer.Option(
-        metavar="BOUND",
-        help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's "
-        "object that is missed (fnr), or of its background that is predicted as object (fpr); of K "
-        "classes a threshold for each, or with fnr=A,joint one that bounds the largest share of a "
-        "class",
-    ),
-]
+
+
+def _usable(groups: str) -> str:
+    """Return `--groups`; a UserError if it is neither a pattern nor a file."""
+    try:
+        return entry.check_groups(groups)
+    except ValueError as error:
+        raise UserError("--groups cannot be used", found=groups, fix=str(error)) from None
+
+
 Groups = Annotated[
     str,
     typer.Option(
         metavar="GROUPS",
+        callback=_usable,
         help="Dependent images: a regular expression with one group, or a csv file id,group "
         "(names with folders)",
     ),
@@ -112,14 +109,6 @@ Logits = Annotated[bool, flag("--logits", help="Maps are logits: floats")]
 SkipUnpaired = Annotated[
     bool, flag("--skip-unpaired", help="Leave out maps without a mask, and masks without a map")
 ]
-
-
-def check_groups(groups: str) -> None:
-    """Raise a UserError if `--groups` is neither a pattern nor a file."""
-    try:
-        entry.check_groups(groups)
-    except ValueError as error:
-        raise UserError("--groups cannot be used", found=groups, fix=str(error)) from None
 
 
 def experiment_graph(experiment: str | None) -> ExperimentGraph:

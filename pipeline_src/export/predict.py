@@ -190,7 +190,7 @@ def _check_out(
     if (out / RECORD).exists():
         foreign = []
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
-            earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
+            earlier = json.loads((out / RECORD).read_bytes())
             if earlier["digest"] != settings_digest:
                 foreign = [f"maps of {earlier['model']}, or another format or calibrator"]
     outputs.check_output(

@@ -6,7 +6,7 @@ reads analyses, alphas and histories, no images and no model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 
@@ -33,13 +33,13 @@ def pictures(facts: Facts) -> list[Picture]:
     return found
 
 
-def figure_files(facts: Facts) -> list[str]:
-    """Return the names of all files that `draw` writes for an experiment, sorted."""
-    return sorted(file for picture in pictures(facts) for file in picture.files)
+def figure_files(pictures: Iterable[Picture]) -> tuple[str, ...]:
+    """Return the names of all files of figures, sorted."""
+    return tuple(sorted(file for picture in pictures for file in picture.files))
 
 
 def draw(
-    results: Results, folders: Folders, out: Path, suffixes: Sequence[str] = tuple(style.METADATA)
+    results: Results, folders: Folders, out: Path, suffixes: Iterable[str] = style.METADATA
 ) -> None:
     """Draw all figures of an experiment, and write the numbers behind each.
 

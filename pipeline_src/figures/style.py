@@ -164,6 +164,7 @@ def small_multiples(
     height = figure.get_figheight()
     # Letters of a name are 0.057 inches wide, letters of a note 0.052.
     names = short_names(notes, int(wide / 0.057))
+    letters = int(wide / 0.052)
     panels = []
     for place, (name, note) in enumerate(notes.items()):
         row, column = divmod(place, columns)
@@ -171,7 +172,7 @@ def small_multiples(
         y = used + SPACE + FIRST + row * (TITLE + high)
         axes = figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
         _annotate(axes, names[name], points=12, fontsize=6, fontweight="bold", color=INK)
-        shown = _shortened(note, letters=int(wide / 0.052))
+        shown = _shortened(note, letters, letters // 2)
         _annotate(axes, shown, points=3, fontsize=6.5, color=MUTED)
         panels.append(Panel(axes, first=column == 0, last=place + columns >= number))
     return figure, panels
@@ -231,14 +232,12 @@ def short_names(names: Collection[str], letters: int) -> dict[str, str]:
     return shown
 
 
-def _shortened(text: str, letters: int, head: int | None = None) -> str:
-    """Return a text in at most `letters` characters: its first `head` ones (by default half of
-    them), an ellipsis and its end.
+def _shortened(text: str, letters: int, head: int) -> str:
+    """Return a text in at most `letters` characters: its first `head` ones, an ellipsis and its
+    end.
     """
     if len(text) <= letters:
         return text
-    if head is None:
-        head = letters // 2
     return f"{text[:head]}…{text[len(text) - letters + 1 + head :]}"
 
 
@@ -253,7 +252,7 @@ def size(picture: Picture, results: Results) -> str:
     return f"{PROTOCOL_NAMES[picture.protocol]} · {run.size} · {count(run.pixels)} pixels"
 
 
-def save(figure: Figure, stem: Path, suffixes: Iterable[str] = tuple(METADATA)) -> None:
+def save(figure: Figure, stem: Path, suffixes: Iterable[str] = METADATA) -> None:
     """Write the figure as <stem> with each of the suffixes."""
     for suffix in suffixes:
         with atomic(stem.with_name(stem.name + suffix)) as path:
@@ -261,7 +260,7 @@ def save(figure: Figure, stem: Path, suffixes: Iterable[str] = tuple(METADATA)) 
 
 
 def save_picture(
-    stem: Path, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(METADATA)
+    stem: Path, figure: Figure, table: DataFrame, suffixes: Iterable[str] = METADATA
 ) -> None:
     """Write a figure as <stem> with each of the suffixes, and its numbers as <stem>.csv."""
     numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")

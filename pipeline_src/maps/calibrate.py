@@ -107,8 +107,8 @@ def calibrate_folder(
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
-    units = groups_of([pair.stem for pair in pairs], groups)
-    units_of_scored = groups_of([pair.stem for pair in scored], groups)
+    units = groups_of(pairs, groups)
+    units_of_scored = groups_of(scored, groups)
     # The maps to fit to.
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)

@@ -309,6 +309,7 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
         target = np.zeros(size, np.uint8)
     if target is not None:
         check_size(pair.map, size, target.shape)
+        target = target.reshape(-1, target.shape[-1])
     if pair.mask and {suffix_of(pair.map), suffix_of(pair.mask)} <= set(VOLUME_SUFFIXES):
         _check_places(pair.map, pair.mask)
     # The slices of a volume are counted as one image, one below the other.
@@ -316,8 +317,6 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
     probability = probability.reshape(joined)
     if logits is not None:
         logits = logits.reshape(joined)
-    if target is not None:
-        target = target.reshape(-1, target.shape[-1])
     return SavedMap(
         pair=pair,
         probability=probability,

@@ -12,9 +12,9 @@ from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import JOINT, Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, Groups, groups_note, images_note
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, ByProtocol, measure
 from pipeline_src.counting.bins import check_bins
-from pipeline_src.counting.counts import Counts, ImageTable, grouped
+from pipeline_src.counting.counts import ImageTable, grouped
 from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, numbered
 from pipeline_src.data.manifest import write_csv
@@ -22,7 +22,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import Content
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_results, draw_worst
-from pipeline_src.maps.files import form_of, pairs_and_warnings
+from pipeline_src.maps.files import Pair, form_of, pairs_and_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controls
 from pipeline_src.metrics.image_inputs import per_image
@@ -76,7 +76,7 @@ def judge_folder(
     check_bins(bins)
     outputs.check_output(out, "judge", replaced=REPLACED, inputs=(pred, mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
-    units = groups_of([pair.stem for pair in pairs], groups)
+    units = groups_of(pairs, groups)
     form = form_of(pairs, ignore, logits=logits, no_object=mask is None)
     classes = form.classes
     if form.volumes and (gallery or images):
@@ -111,9 +111,9 @@ def judge_folder(
         result["warnings"] += images_note(int(np.count_nonzero(raw.images.column("pixels"))))
     # By protocol; without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
-    class_bands: list[np.ndarray | None] = []
+    class_numbers, class_bands = class_results(raw, bins, resamples)  # empty without classes
     if classes:
-        result["classes"], class_bands = class_results(raw, bins, resamples)
+        result["classes"] = class_numbers
     bands = _add_metrics(result, counts, resamples)
     if bound:
         result["risk"], risk_warnings = controls(counts, bound, resamples)
@@ -140,7 +140,7 @@ def judge_folder(
 
 
 def _add_metrics(
-    result: Content, counts: Mapping[str, Counts], resamples: int
+    result: Content, counts: ByProtocol, resamples: int
 ) -> dict[str, np.ndarray | None]:
     """Add the metrics of each protocol to `result`, the content of metrics.json, and return the
     error bars of its reliability diagram (`accuracy_band`) by protocol.
@@ -202,7 +202,7 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
     return "inconclusive"
 
 
-def groups_of(stems: Sequence[str], groups: str) -> Groups:
+def groups_of(pairs: Sequence[Pair], groups: str) -> Groups:
     """Return the group of each image, (N,) numbers from 0; None if `groups` is empty.
 
     Args:
@@ -215,7 +215,7 @@ def groups_of(stems: Sequence[str], groups: str) -> Groups:
     """
     if not groups:
         return None
-    group_names = names(stems, groups, find(groups, None))
+    group_names = names([pair.stem for pair in pairs], groups, find(groups, None))
     # An image without a row in the file has the name (stem,).
     unnamed = [name[0] for name in group_names if isinstance(name, tuple)]
     if unnamed:
@@ -227,7 +227,7 @@ def groups_of(stems: Sequence[str], groups: str) -> Groups:
     return numbered(group_names)
 
 
-def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
+def _write_images(path: Path, counts: ByProtocol, bins: int) -> None:
     """Write a csv file with a row per image: its size, and its metrics in each protocol.
 
     Rows are sorted by the ECE of the unnormalized maps, largest first.
@@ -249,7 +249,7 @@ def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
 
 def _draw(
     result: Content,
-    counts: Mapping[str, Counts],
+    counts: ByProtocol,
     bands: Mapping[str, np.ndarray | None],
     source: str,
     folder: Path,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -21,8 +22,7 @@ from pipeline_src.analysis.conformal import (
 )
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits, interval
-from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
-from pipeline_src.counting.counts import Counts
+from pipeline_src.analysis.resampling import SEED, ByProtocol, draws, image_means, one_thread
 from pipeline_src.files import Content
 from pipeline_src.maps.classes import class_counts
 from pipeline_src.metrics.metric import FRACTION, with_ends
@@ -50,7 +50,7 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
 
 
 def controls(
-    counts: Mapping[str, Counts], bound: Bound, resamples: int
+    counts: ByProtocol, bound: Bound, resamples: int
 ) -> tuple[dict[str, Content], list[str]]:
     """Return the thresholds for which the images guarantee a bound, and warnings.
 
@@ -63,21 +63,19 @@ def controls(
     """
     raw = counts["raw"]
     over_groups = raw.images.groups is not None
+    control = partial(controlled, bound=bound, resamples=resamples, over_groups=over_groups)
     result = {}
-    if raw.classes and not bound.joint:
-        for k in range(len(raw.classes)):
-            risks = image_risks(class_counts(raw, k))
-            result[f"class{k}"] = controlled(risks, bound, resamples, over_groups=over_groups)
-        return result, class_warnings(result, bound)
-    if raw.classes:
-        risks = largest_risks(raw)
-        result["joint"] = controlled(risks, bound, resamples, over_groups=over_groups)
+    if bound.joint:
+        result["joint"] = control(largest_risks(raw))
         return result, exceeded(result["joint"], "held-out folds")
+    if raw.classes:
+        for k in range(len(raw.classes)):
+            result[f"class{k}"] = control(image_risks(class_counts(raw, k)))
+        return result, class_warnings(result, bound)
     warnings = []
     for protocol, run in counts.items():
-        control = controlled(image_risks(run), bound, resamples, over_groups=over_groups)
-        result[protocol] = control
-        warnings += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
+        result[protocol] = control(image_risks(run))
+        warnings += exceeded(result[protocol], f"{PROTOCOL_NAMES[protocol]}, held-out folds")
     return result, warnings
 
 
@@ -121,9 +119,7 @@ def class_warnings(result: Mapping[str, Content], bound: Bound) -> list[str]:
     return warnings
 
 
-def controlled(
-    risks: np.ndarray, bound: Bound, resamples: int, *, over_groups: bool = False
-) -> Content:
+def controlled(risks: np.ndarray, bound: Bound, resamples: int, *, over_groups: bool) -> Content:
     """Return the threshold for which the images guarantee the bound, and its empirical risk.
 
     Args:

@@ -86,18 +86,17 @@ def _pooled_pixels(counts: Counts, score: str) -> Arrays:
     result = {"group": pixels["eight_bit"] * 2 + label, "count": count}
     # Of K classes, confidence in the top label is counted as the probability of an object.
     if score == TOP and not counts.histogram.top:
-        result["level"] = confidence_level
-        result["hits"] = count * (pixels["predicted"] == label)
-        result["score"] = count - doubt
-        return result
+        hits = count * (pixels["predicted"] == label)
+        return result | {"level": confidence_level, "hits": hits, "score": count - doubt}
     # By probability of the positive class an edge below 0.5 lies one cell lower; all of level HALF
     # is at 0.5.
     inside = np.minimum(pixels["level"], HALF - 1)
     below = np.maximum(np.where(pixels["on_edge"], pixels["level"] - 1, inside), 0)
-    result["level"] = np.where(above, confidence_level, below)
-    result["hits"] = count * label
-    result["score"] = np.where(above, count - doubt, doubt)
-    return result
+    return result | {
+        "level": np.where(above, confidence_level, below),
+        "hits": count * label,
+        "score": np.where(above, count - doubt, doubt),
+    }
 
 
 def _with_eight_bit_levels(counts: Counts) -> Arrays:

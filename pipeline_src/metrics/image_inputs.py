@@ -14,7 +14,6 @@ import numpy as np
 
 from pipeline_src.counting.alignment import e_curve
 from pipeline_src.counting.counts import (
-    PIXEL_SUMS,
     UNMEASURED,
     Counts,
     ImageTable,
@@ -205,19 +204,19 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     in_bins = Binned(TOP).columns(counts, bins)
     blocks = list(image_blocks(len(images)))
     binned = as_bins(np.concatenate([in_bins(block) for block in blocks]))
-    mean = {name: pixel_means(images, name) for name in PIXEL_SUMS}
+    confidence = pixel_means(images, "confidence")
     accuracy = pixel_means(images, "correct")
     with np.errstate(invalid="ignore", divide="ignore"):
         values = {
-            "confidence": mean["confidence"],
+            "confidence": confidence,
             "accuracy": accuracy,
-            "gap": mean["confidence"] - accuracy,
+            "gap": confidence - accuracy,
             "ece": estimators.ece(binned),
             "oe": estimators.oe(binned),
-            "brier": mean["brier"],
-            "nll": mean["nll"],
-            "entropy": mean["entropy"],
-            "mae": mean["absolute"],
+            "brier": pixel_means(images, "brier"),
+            "nll": pixel_means(images, "nll"),
+            "entropy": pixel_means(images, "entropy"),
+            "mae": pixel_means(images, "absolute"),
         }
     if not counts.histogram.top:
         curves = [f_curve(images.levels[block]) for block in blocks]

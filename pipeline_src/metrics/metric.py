@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ SIGNED = (-1, 1)
 NOT_NEGATIVE = (0, math.inf)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Quantity:
     """A kind of number: its name, unit and printed form, the same in tables, figures and reports.
 
@@ -39,6 +38,7 @@ class Quantity:
     """
 
     title: str
+    _: KW_ONLY
     heading: str = ""
     unit: str = ""
     factor: float = 1
@@ -97,7 +97,7 @@ def with_ends(quantity: Quantity, value: float, ends: Sequence[float] | None) ->
     return quantity.text(value, low=low, high=high)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Difference(Quantity):
     """The printed form of differences of a quantity: all numbers have a sign."""
 
@@ -120,7 +120,7 @@ class Difference(Quantity):
         return self.signed(value)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric(Quantity):
     """A function of counts, with its printed form.
 
@@ -142,6 +142,7 @@ class Metric(Quantity):
     input: Input
     function: Function
     definition: str
+    _: KW_ONLY
     reference: str = ""
     undefined: str = "no pixel counts"
     needs_true_class: bool = False
@@ -155,18 +156,13 @@ class Metric(Quantity):
         return self.input.classes
 
 
-def plain(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric that is printed as it is; `more` are further fields of `Metric`."""
-    return Metric(title=title, input=input, function=function, definition=definition, **more)
-
-
 # A metric that is a fraction, printed in percent; differences are in points.
-percent = partial(plain, factor=100, digits=2, unit="percentage points", range=FRACTION)
+percent = partial(Metric, factor=100, digits=2, unit="percentage points", range=FRACTION)
 # A metric between 0 and 1 that is printed as it is.
-fraction = partial(plain, range=FRACTION)
+fraction = partial(Metric, range=FRACTION)
 # A metric that is a squared error, which decides differences of an error. It is unbounded below,
 # because the sampling variance is subtracted.
-squared = partial(plain, factor=1e4, digits=2, unit="points²")
+squared = partial(Metric, factor=1e4, digits=2, unit="points²")
 
 
 def same(mean: np.ndarray) -> np.ndarray:

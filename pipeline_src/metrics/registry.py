@@ -40,7 +40,6 @@ from pipeline_src.metrics.metric import (
     Metric,
     fraction,
     percent,
-    plain,
     same,
     squared,
 )
@@ -202,7 +201,7 @@ METRICS = MappingProxyType(
             heading="Acc. %",
             better=HIGH,
         ),
-        "brier": plain(
+        "brier": Metric(
             "Brier",
             PixelMeans("brier"),
             same,
@@ -211,7 +210,7 @@ METRICS = MappingProxyType(
             reference="Brier, Monthly Weather Review 1950",
             range=(0, 2),
         ),
-        "nll": plain(
+        "nll": Metric(
             "NLL",
             PixelMeans("nll"),
             same,
@@ -221,7 +220,7 @@ METRICS = MappingProxyType(
             needs_true_class=True,
             range=NOT_NEGATIVE,
         ),
-        "entropy": plain(
+        "entropy": Metric(
             "entropy",
             PixelMeans("entropy"),
             same,
@@ -253,7 +252,7 @@ METRICS = MappingProxyType(
             digits=4,
             reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
         ),
-        "augrc": plain(
+        "augrc": Metric(
             "AUGRC",
             RANKED,
             estimators.augrc,
@@ -294,7 +293,7 @@ METRICS = MappingProxyType(
             undefined=WHOLE_MAPS,
             reference="Fan et al., ICCV 2017",
         ),
-        "max_e": plain(
+        "max_e": Metric(
             "max E",
             ImageMean(image_inputs.e_curves, few=True),
             lambda curve: curve.max(axis=-1),
@@ -304,7 +303,7 @@ METRICS = MappingProxyType(
             reference="Fan et al., IJCAI 2018",
             range=NOT_NEGATIVE,
         ),
-        "e_measure": plain(
+        "e_measure": Metric(
             "mean E",
             ImageMean(whole_map_measure("e_measure")),
             same,
@@ -410,8 +409,8 @@ def _value(metric: Metric, counts: Counts, arguments_of: Callable[[Input], Argum
         arguments_of: an input -> the arguments of a metric for these counts.
     """
     # The confusion matrix leaves out pixels on which no class is right.
-    with_class = counts.pixels if counts.confusion is None else int(counts.confusion.sum())
-    if metric.needs_true_class and with_class < counts.pixels:
+    confusion = counts.confusion
+    if metric.needs_true_class and confusion is not None and confusion.sum() < counts.pixels:
         raise UndefinedMetricError("on some pixels no class is right")
     if counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")

@@ -6,7 +6,6 @@ The reference of params.yaml in the docs is generated from these classes.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline_src.files import Content
 from pipeline_src.validation import Count, Fraction, Name, Strict, distinct
 
 # Names that no experiment may have: folders in results/ and data/ have them for another purpose.
@@ -100,12 +100,7 @@ class Data(Documented):
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
         """Return the data after checking that no two splits of the experiment share a name."""
-        names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
-        duplicates = [name for name, count in names.items() if count > 1]
-        if duplicates:
-            raise ValueError(
-                f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}"
-            )
+        distinct(["train", "val", *self.id, *self.shifted, *self.ood])
         return self
 
 
@@ -169,7 +164,7 @@ class Training(Documented):
     """GPUs that a job of a network reserves with Snakemake (`--resources gpu=N`): 0 or 1. With 1, a
     job without a working GPU stops; `device: cpu` lets it run on the CPU.
     """
-    trackers: list[str | dict[str, Any]] = Field([])
+    trackers: list[str | Content] = Field([])
     """Visualization backends of mmengine that show each epoch of a training, as in
     `[TensorboardVisBackend]` or `[{type: MLflowVisBackend, tracking_uri: ADDRESS}]`.
     """
@@ -235,15 +230,15 @@ class Params(Documented):
     """
     judged: str = "results/judged"
     """Table T8 shows what `judge` wrote below this folder: `--out <folder>/<dataset>/<model>`."""
-    datasets: dict[str, Any] = Field({})
+    datasets: Content = Field({})
     """Your datasets (docs/reference/datasets.md)."""
-    methods: dict[Name, dict[str, Any] | None]
+    methods: dict[Name, Content | None]
     """A block of parameters per method. The block's name is the method's, unless a key `method:`
     names another (a variant).
     """
-    defaults: dict[str, Any] = Field({})
+    defaults: Content = Field({})
     """Values shared by all experiments; keys as in an experiment."""
-    experiments: dict[Name, dict[str, Any] | None]
+    experiments: dict[Name, Content | None]
     """Experiments by name, each only what differs from `defaults:`."""
 
     @model_validator(mode="after")

@@ -12,14 +12,13 @@ from functools import cached_property
 from importlib.metadata import packages_distributions
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.analysis.facts import Facts, MethodFacts, Run, run_command
 from pipeline_src.claims.registry import check_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
-from pipeline_src.files import sha256
+from pipeline_src.files import Content, sha256
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Split
 from pipeline_src.pipeline import syntax
@@ -172,7 +171,7 @@ class ExperimentGraph(Graph):
         return names
 
     @cached_property
-    def network_parameters(self) -> dict[str, Any]:
+    def network_parameters(self) -> Content:
         """The values of the network, if not only code of the package defines them: those of the
         model's config after all substitutions, with the SHA-256 of a file in place of its path.
 

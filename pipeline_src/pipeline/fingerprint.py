@@ -56,7 +56,7 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:LENGTH]
 
 
-def file_fingerprint(ingredients: Mapping[str, Any], roles: Iterable[str]) -> str:
+def file_fingerprint(ingredients: Content, roles: Iterable[str]) -> str:
     """Return the fingerprint of a file that depends only on the inputs with these `roles`.
 
     Such a file stays current when other inputs of its job change. The fingerprints of these inputs
@@ -66,7 +66,7 @@ def file_fingerprint(ingredients: Mapping[str, Any], roles: Iterable[str]) -> st
         ingredients: of the job (`Job.ingredients`).
     """
     needed = [ingredients["inputs"][role] for role in roles]
-    return digest(dict(ingredients) | {"inputs": needed})
+    return digest(ingredients | {"inputs": needed})
 
 
 def file_digest(file: Path) -> str:

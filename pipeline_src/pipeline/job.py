@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean, few
 from pipeline_src.files import Content
@@ -57,9 +56,9 @@ class Job:
     name: str
     files: tuple[str, ...]
     work: Callable[[Job, Path], Mapping[str, float] | None]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Content = field(default_factory=dict)
     inputs: Mapping[str, Job] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Content = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     other_files: Mapping[str, Path] = field(default_factory=dict)
     depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

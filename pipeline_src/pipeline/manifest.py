@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.files import Content, sha256, write_text
 from pipeline_src.pipeline.fingerprint import digest
@@ -40,11 +39,11 @@ class Manifest:
     """
 
     fingerprint: str
-    ingredients: Mapping[str, Any]
+    ingredients: Content
     files: Mapping[str, Content]
-    inputs: Mapping[str, Mapping[str, str]]
-    made: Mapping[str, Any]
-    kept: list[Mapping[str, str]] = field(default_factory=list)
+    inputs: Mapping[str, Content]
+    made: Content
+    kept: list[Content] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
@@ -63,7 +62,7 @@ class Manifest:
         )
 
     @property
-    def kept_records(self) -> list[Mapping[str, str]]:
+    def kept_records(self) -> list[Content]:
         """The records of `kept` of the result and of the files that were copied into it.
 
         Each tells that a user accepted a result under another fingerprint than the one that it was

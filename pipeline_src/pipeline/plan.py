@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline_src.data import manifest, sources
 from pipeline_src.errors import UserError
+from pipeline_src.files import Content
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job, other_versions
 from pipeline_src.pipeline.manifest import STORE, Manifest, processor, stored
@@ -155,7 +156,7 @@ def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
     return None
 
 
-def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
+def _speed_facts(ingredients: Content) -> list[Any]:
     """Return the facts of a training on which its speed depends: the model's config, the size of
     images, and the settings of training except the number of epochs.
 

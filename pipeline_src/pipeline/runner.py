@@ -229,7 +229,6 @@ def place(new: Path, folder: Path) -> None:
     """
     if folder.exists():
         shutil.rmtree(folder)
-    folder.parent.mkdir(exist_ok=True)  # for all results of the job's kind
     os.replace(new, folder)
 
 

@@ -58,7 +58,7 @@ from pipeline_src.counting.levels import (
     further_cells,
 )
 from pipeline_src.counting.storage import counts_from, histogram_arrays, json_array
-from pipeline_src.metrics.cells import occupied
+from pipeline_src.metrics.cells import Arrays, occupied
 
 BINS = (100, 30)  # every usual number of bins divides one of them
 # Cells of doubt also begin at these quantiles (k / SHARES) of each predicted class: so a cell holds
@@ -69,7 +69,6 @@ SHARES = 24
 STARTS = (0, 4, 26, 51, 77, 102, 128, 154, 179, 205, 230, 243, 252)
 BITS = 8  # of an image's mean scores, such as its mean confidence
 RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort by confidence, as AUC does
-Arrays = dict[str, np.ndarray]
 
 
 def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
@@ -204,7 +203,7 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram
     return joined
 
 
-def names_of_counts(arrays: Mapping[str, np.ndarray]) -> list[str]:
+def names_of_counts(arrays: Arrays) -> list[str]:
     """Return the names of counts (`named_counts`: raw, stretched, top, class0, ...) in `arrays`,
     whose names begin with them, as in raw_units.
     """

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ class Side:
     facts: Facts
     counts: Mapping[Evaluation, Loader]
     groups: Mapping[str, Sequence[int]]
-    conditions: Mapping[str, Any]
+    conditions: Content
 
     def seeds(self, method: str, split: str) -> list[int]:
         """Return the seeds of a method that were evaluated on a dataset."""

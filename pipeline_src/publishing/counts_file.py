@@ -27,9 +27,9 @@ import numpy as np
 from pipeline_src.counting.counts import ALWAYS, Counts
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
 from pipeline_src.errors import UserError
+from pipeline_src.metrics.cells import Arrays
 from pipeline_src.publishing.archives import pack, readable, unpack
 from pipeline_src.publishing.compact import (
-    Arrays,
     arrays_of,
     image_groups,
     names_of_counts,

@@ -9,14 +9,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from pipeline_src import processes
 from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.counting.storage import load
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, restore_folder
+from pipeline_src.files import Content, atomic_folder
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
@@ -71,7 +70,6 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
             fix="git commit, or git stash",
         )
     folder = FOLDER / graph.name
-    restore_folder(folder)  # if an earlier publishing was killed while it replaced the folder
     # Without an earlier publishing, all datasets and runs are new.
     earlier = Publication(graph.facts, {}, {}, {}, {}, [], {})
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
@@ -226,7 +224,7 @@ def evaluated_groups(graph: ExperimentGraph, split: str, counts: Loader) -> list
     return list(map(int, numbers))
 
 
-def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
+def reduced_counts(file: Path, bins: int) -> Content:
     """Return the arrays to publish from a file of counts: rounded, so that they are small, except
     the sums in `bins` bins (`compact.reduced`).
 

@@ -74,7 +74,7 @@ class Publication:
     groups: Mapping[str, Sequence[int]]
     params: Content
     made: Mapping[str, str]
-    data: Sequence[Mapping[str, Any]]
+    data: Sequence[Content]
     files: Mapping[str, str]
     counts_in: Mapping[str, str] = field(default_factory=dict)
 

@@ -249,7 +249,7 @@ def rebuild_report(folder: Path, out: Path) -> None:
         described=method_descriptions(publication.facts),
         command="snakemake --cores all published",
         task=catalog.tasks().get(entry.task, "") if entry else "",
-        claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
+        claims=json.loads((out / "claims.json").read_bytes()),
     )
 
 

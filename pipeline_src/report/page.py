@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +55,7 @@ def write_report(
     claims: Content,
     params: Content,
     provenance: Mapping[str, str],
-    data: Sequence[Mapping[str, Any]],
+    data: Sequence[Content],
     described: Mapping[str, Mapping[str, str]],
     task: str,
     command: str,
@@ -194,18 +193,14 @@ def _image(file: Path, limit: int = 0) -> str:
     """
     with Image.open(file) as opened:
         image = opened.convert("RGB")
-    content = _webp(image, lossless=not limit)  # a drawing has half the size of PNG
-    while limit and len(content) > limit:  # width and height shrink to four fifths each time
+    while True:
+        content = io.BytesIO()
+        image.save(content, "WEBP", lossless=not limit, quality=80)  # half the size of PNG
+        if not limit or content.tell() <= limit:
+            break
+        # Width and height shrink to four fifths each time.
         image = image.resize((4 * image.width // 5, 4 * image.height // 5))
-        content = _webp(image, lossless=False)
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
-
-
-def _webp(image: Image.Image, lossless: bool) -> bytes:
-    """Return an image as the bytes of a WebP file."""
-    content = io.BytesIO()
-    image.save(content, "WEBP", lossless=lossless, quality=80)
-    return content.getvalue()
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def diagram_data(results: Results) -> Content:

@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER, estimate
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
-from pipeline_src.files import rounded, write_text
+from pipeline_src.files import Content, rounded, write_text
 from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, metric_names
 from pipeline_src.tables.captions import LEGEND, heading
@@ -49,7 +48,7 @@ CSV_COLUMNS = (
     "images",
     "mark",
 )
-Row = dict[str, Any]
+Row = Content
 
 
 @dataclass(frozen=True)

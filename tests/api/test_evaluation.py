@@ -226,8 +226,8 @@ def test_sums_count_where_pixels_do(classes, ignore):
     padded[:, :, :2] = 0
     assert Evaluation(ignore=ignore).update(padded, y).compute() == Evaluation(ignore=ignore).update(p, y).compute()
     for maps in (padded, torch.as_tensor(padded)):
-        of_padded = batch_histogram(maps, torch.as_tensor(y), ignore)
-        assert np.array_equal(of_padded.count, batch_histogram(p, y, ignore).count)
+        of_padded = batch_histogram(maps, torch.as_tensor(y), ignore, objects={})
+        assert np.array_equal(of_padded.count, batch_histogram(p, y, ignore, objects={}).count)
     padded[0, :, 4, 4] = 0
     with pytest.raises(UserError, match="up to 1 off 1"):
         Evaluation(ignore=ignore).update(padded, y)

@@ -12,7 +12,7 @@ from pipeline_src.data import catalog, groups, manifest, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import Identity, identify
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
+from pipeline_src.files import Content, write_text
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import file_digest
 from pipeline_src.pipeline.job import UNPACKED, Job
@@ -134,7 +134,7 @@ def _grouped(job: Job, value: Any, file: Path | None) -> Job:
     return replace(job, parameters=parameters, options={**job.options, "grouped": file})
 
 
-def _dataset_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
+def _dataset_options(experiment: ExperimentGraph, entry: Entry) -> Content:
     """Return the options of a job that reads a dataset's files: the dataset's entry in the catalog,
     and the folders of downloads and of unpacked archives.
     """

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.files import write_text
+from pipeline_src.files import Content, write_text
 from pipeline_src.params.schema import Evaluation, Experiment
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job
@@ -25,13 +25,13 @@ RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "run.js
 # Written by methods that learn a perturbation level (alpha) for each training image.
 LEVELS_FILE = "alpha.csv"
 # Settings of a training on which results do not depend, with their defaults.
-MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
+MACHINE: Content = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
 
 
 # Parameters and inputs that several kinds of jobs share
 
 
-def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
+def network_parameters(experiment: ExperimentGraph) -> Content:
     """Return the parameters on which the networks of an experiment depend, besides method and seed.
 
     The config of the model is only among them if it takes values from outside the package: its file
@@ -48,7 +48,7 @@ def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
     }
 
 
-def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
+def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> Content:
     """Return the parameters on which the predictions of a run depend, besides its weights: method
     and seed only if the method is post-hoc, because trained weights depend on them already.
     """

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.analysis.facts import ExperimentSummary, run_command
+from pipeline_src.claims import other_tasks
 from pipeline_src.claims.registry import CLAIM_FILES
-from pipeline_src.claims.write import write_overview_claims
+from pipeline_src.claims.write import write_files
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import resolve
@@ -99,7 +100,7 @@ def write_overview(job: Job, folder: Path) -> None:
     for experiment in experiments:
         _check_intact(experiment)
     write_overview_tables(experiments, job.options["judged"], tasks, folder)
-    write_overview_claims(experiments, tasks, folder)
+    write_files(other_tasks.judged(experiments, tasks), folder)
 
 
 def _check_intact(experiment: ExperimentSummary) -> None:

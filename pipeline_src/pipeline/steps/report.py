@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from pipeline_src.claims.write import write_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.figures import gallery
-from pipeline_src.figures.registry import draw, figure_files
+from pipeline_src.figures.registry import draw, figure_files, pictures
+from pipeline_src.files import Content
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job, other_versions
@@ -65,7 +65,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     yield Job(
         kind="figures",
         name="figures",
-        files=tuple(figure_files(facts)),
+        files=figure_files(pictures(facts)),
         work=draw_figures,
         parameters={"facts": facts},
         inputs=analyses | trained,
@@ -94,14 +94,13 @@ def _gallery_job(experiment: ExperimentGraph, styles: Mapping[str, Path]) -> Job
         styles: role -> a style sheet of the figures (`Job.other_files`).
     """
     facts = experiment.facts
-    pictures = gallery.FIGURE.pictures(facts)
     inputs = _by_name(experiment.of_kinds("analyse", "train", "fit"))
     for split in facts.tests:
         inputs[f"store/{split}"] = experiment.job(f"store/{split}")
     return Job(
         kind="gallery",
         name="gallery",
-        files=tuple(sorted(file for picture in pictures for file in picture.files)),
+        files=figure_files(gallery.FIGURE.pictures(facts)),
         work=draw_gallery,
         parameters={"facts": facts},
         inputs=inputs,
@@ -300,7 +299,7 @@ def write_page(job: Job, folder: Path) -> None:
         described=job.parameters["described"],
         command=job.options["command"],
         task=job.parameters["task"],
-        claims=json.loads(job.inputs["claims"].paths[0].read_text(encoding="utf-8")),
+        claims=json.loads(job.inputs["claims"].paths[0].read_bytes()),
     )
 
 
@@ -336,7 +335,7 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
     return found
 
 
-def split_facts(job: Job, name: str) -> Mapping[str, Any]:
+def split_facts(job: Job, name: str) -> Content:
     """Return what the report shows of a split: name (`part`), role, source (`from`), number of
     images, and a hash of all images and masks.
     """
