@@ -92,7 +92,7 @@ class Bound:
         """
         chosen = risks[:, RISK_NAMES.index(self.risk)]
         # A risk is undefined at all thresholds or at none.
-        return np.asarray(chosen[~np.isnan(chosen[:, 0])])
+        return chosen[~np.isnan(chosen[:, 0])]
 
     def level(self, summed_risks: np.ndarray, units: int) -> int | None:
         """Return the least cautious threshold t/255 whose bound holds, as t in 0 .. 256.
@@ -178,4 +178,4 @@ def _of_units(risks: np.ndarray, images: ImageTable) -> np.ndarray:
     number = np.zeros_like(total)
     np.add.at(total, images.groups, np.nan_to_num(risks))
     np.add.at(number, images.groups, ~np.isnan(risks))
-    return np.asarray(total / number)
+    return total / number

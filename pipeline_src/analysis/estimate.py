@@ -257,7 +257,7 @@ def joint_level(effects: Sequence[Estimate], together: float = LEVEL) -> float:
     images (Romano and Wolf, Econometrica 2005). With several seeds it is Sidak's, because a few
     seeds do not tell how networks of different methods depend on each other (benchmarks/intervals).
     """
-    sidak = math.pow(together, 1 / max(1, len(effects)))
+    sidak = together ** (1 / max(1, len(effects)))
     number = min((len(effect.resampled) for effect in effects), default=0)
     if not number or any(effect.training_error for effect in effects):
         return sidak

@@ -190,13 +190,19 @@ def write(path: Path, header: Mapping[str, Any], measured: Measured) -> None:
     members: dict[str, Any] = {}
     for (protocol, method), run in measured.items():
         entry = {
+            "images": run.images,
+            "units": run.units,
+            "pixels": run.pixels,
             "protocol": protocol,
             "method": method,
+            "seeds": list(run.seeds),
+            "reasons": dict(run.reasons),
+            "present": dict(run.present),
             "points": {name: by_seed.tolist() for name, by_seed in run.points.items()},
             "values": list(run.values),
             "arrays": list(run.arrays),
         }
-        entries.append(vars(run) | entry)
+        entries.append(entry)
         for folder, arrays in (("values", run.values), ("arrays", run.arrays)):
             for name, array in arrays.items():
                 members[f"{protocol}/{method}/{folder}/{name}"] = array

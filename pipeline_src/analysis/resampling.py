@@ -46,8 +46,7 @@ def one_thread(function: Callable[P, T]) -> Callable[P, T]:
 
     The results of several threads differ in the last bits.
     """
-    wrapped: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
-    return wrapped
+    return threadpool_limits.wrap(limits=1, user_api="blas")(function)
 
 
 def key_of(split: str) -> int:
@@ -153,7 +152,7 @@ def _sampled_units(counts: Counts) -> np.ndarray:
     """Return which units are drawn, (U,) bool: all groups, or images with a pixel that counts."""
     if counts.images.groups is not None:
         return np.ones(counts.images.units, bool)
-    return np.asarray(counts.images.column("pixels") > 0)
+    return counts.images.column("pixels") > 0
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
@@ -265,4 +264,4 @@ def image_means(values: np.ndarray, key: int, resamples: int = RESAMPLES) -> np.
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
     total, number = np.split(draws(len(values), resamples, key) @ columns, 2, axis=1)
     with np.errstate(invalid="ignore"):
-        return np.asarray(total / number)
+        return total / number

@@ -16,6 +16,7 @@ from pipeline_src.api.batches import Objects, batches_of, check_objects, checked
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting import storage
 from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
@@ -231,6 +232,7 @@ class Evaluation:
         Raises:
             UserError: `bins` cannot be formed, or `groups` do not fit the images.
         """
+        check_bins(bins)
         units = None if groups is None else _numbered(groups, len(self))
         counts = grouped({"raw": self.counts}, units)["raw"]
         measured = measure(counts, bins, SEED, RESAMPLES if intervals else 0)

@@ -112,4 +112,4 @@ def _shares(moments: np.ndarray) -> np.ndarray:
     b = moments[..., 1]
     covariance = moments[..., 2] - a * b
     mean = (a + b) / 2
-    return np.asarray(np.sqrt(np.maximum(covariance, 0)) / np.where(mean > 0, mean, 1))
+    return np.sqrt(np.maximum(covariance, 0)) / np.where(mean > 0, mean, 1)

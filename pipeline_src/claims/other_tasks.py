@@ -134,8 +134,8 @@ def _combined(findings: Sequence[Content]) -> Content:
     """Return the finding that follows from the findings of several experiments or tasks: all their
     comparisons together must support the claim.
     """
-    evidence: list[Content] = []
-    missing: list[Content] = []
+    evidence = []
+    missing = []
     for finding in findings:
         evidence += finding["evidence"]
         missing += finding["missing"]

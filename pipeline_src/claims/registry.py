@@ -13,7 +13,7 @@ from types import MappingProxyType
 from pipeline_src.claims import alphas, checks
 from pipeline_src.claims.checks import FAR_MORE, MARGIN, Check, View
 from pipeline_src.claims.verdict import ABOVE_ZERO, BELOW_ZERO, Finding, Items
-from pipeline_src.errors import check_name
+from pipeline_src.errors import UserError, did_you_mean
 
 TEXTURES = "every OOD set of the paper (on every OOD set, where the experiment has none of these)"
 
@@ -138,10 +138,10 @@ def check_claims(names: Collection[str], key: str) -> None:
         key: the dotted key of params.yaml that has them, for the message.
     """
     for name in names:
-        check_name(
-            name,
-            CLAIMS,
-            f"{key}: there is no claim {name!r}",
-            found=f"[{', '.join(names)}]",
-            fix="true, false, or some of the claims in docs/protocol.md",
-        )
+        if name not in CLAIMS:
+            raise UserError(
+                f"{key}: there is no claim {name!r}",
+                found=f"[{', '.join(names)}]",
+                expected=f"true, false, or some of {', '.join(CLAIMS)}",
+                fix=did_you_mean(name, CLAIMS) or "docs/protocol.md lists them",
+            )

@@ -343,7 +343,7 @@ class Finding:
         Where the squared error also decides a comparison, its interval counts instead.
         """
         effects = [item.effect.decided or item.effect for item in self.evidence]
-        return joint_level(effects, math.pow(LEVEL, 1 / self.findings))
+        return joint_level(effects, LEVEL ** (1 / self.findings))
 
     @property
     def seeds(self) -> int:

@@ -125,7 +125,7 @@ def verdict(claims: Content, finding: Content) -> str:
         claims: content of claims.json.
         finding: on a claim in one protocol, or on a secondary entry.
     """
-    text: str = finding["verdict"]
+    text = finding["verdict"]
     if text == NOT_RUN:
         return text
     if finding["seeds"] == 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ app = typer.Typer(
 )
 EXPERIMENTS = "Experiments"
 # The panels of --help: what is used first comes first.
-PANELS: dict[str, tuple[Callable[..., object], ...]] = {
+PANELS = {
     "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
     EXPERIMENTS: (jobs.plan, report.report, compare.compare),
     "Published results": (published.publish, published.rebuild),

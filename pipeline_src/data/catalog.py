@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from pipeline_src.data.entry import BACKGROUND, Entry
-from pipeline_src.errors import UserError, check_name
+from pipeline_src.errors import UserError, hint
 from pipeline_src.params.load import read_yaml
 from pipeline_src.params.schema import Split
 from pipeline_src.validation import Strict, validate
@@ -76,12 +76,13 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
     Raises:
         UserError: there is no such dataset; the message suggests the most similar name.
     """
-    check_name(
-        name,
-        catalog,
-        f"there is no dataset {name!r}",
-        fix="add it under `datasets:` in params.yaml:  mine: {images: path, masks: path}",
-    )
+    if name not in catalog:
+        raise UserError(
+            f"there is no dataset {name!r}{hint(name, catalog)}",
+            expected=f"one of {', '.join(catalog)}",
+            fix="correct it, or add it under `datasets:` in params.yaml:  mine: {images: path, "
+            "masks: path}",
+        )
     return catalog[name]
 
 
@@ -99,12 +100,12 @@ def check_splits(entries: Mapping[str, Entry], splits: Mapping[str, tuple[Split,
     """
     for split, _ in splits.values():
         names = find(entries, split.set).split_names
-        check_name(
-            split.split,
-            names,
-            f"dataset {split.set} has no split {split.split!r}",
-            fix="add it under `splits:` of the dataset's entry",
-        )
+        if split.split not in names:
+            raise UserError(
+                f"dataset {split.set} has no split {split.split!r}{hint(split.split, names)}",
+                expected=f"one of {', '.join(names)}",
+                fix="add it under `splits:` of the dataset's entry",
+            )
     training_set = entries[splits["train"][0].set]
     for name, (split, role) in splits.items():
         entry = entries[split.set]

@@ -49,10 +49,10 @@ def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> Con
     with outputs.staged(out, "comparison.json", replaced) as new:
         judge_folder(a, mask, str(a), new / "a", **options)
         judge_folder(b, mask, str(b), new / "b", **options)
-        return compare_judged(new / "a", new / "b", new)
+        return compare_judged(new / "a", new / "b", new, titles=(str(a), str(b)))
 
 
-def compare_judged(a: Path, b: Path, out: Path) -> Content:
+def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None = None) -> Content:
     """Compare two models on the same images, and write the differences and a diagram into `out`.
 
     Args:
@@ -78,7 +78,7 @@ def compare_judged(a: Path, b: Path, out: Path) -> Content:
     facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]
     if facts[0] != facts[1]:
         raise UserError(
-            "the two models have different images, masks or options",
+            "{} and {} have different images, masks or options".format(*(titles or (a, b))),
             found=listed(sorted(facts[0] ^ facts[1])),
             expected="the same images and masks, and the same options of judge",
             fix="keep only images of which both have a map, and judge both alike",

@@ -699,4 +699,4 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
         )
     if array.shape[2] == 4 and array[..., 3].min() < 255:
         raise UserError(f"{path}: partly transparent", fix="save it without an alpha channel")
-    return np.asarray(colors[..., 0])
+    return colors[..., 0]

@@ -27,7 +27,7 @@ def ece(bins: Bins) -> np.ndarray:
 
 def mce(bins: Bins) -> np.ndarray:
     """Return the largest |score_k - hits_k| of a cell with pixels."""
-    return np.asarray((np.abs(bins.excess) / bins.divisor).max(axis=-1))
+    return (np.abs(bins.excess) / bins.divisor).max(axis=-1)
 
 
 def oe(bins: Bins) -> np.ndarray:
@@ -71,7 +71,7 @@ def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
     Args:
         variance: (..., K), the sampling variance of the excess of each bin.
     """
-    return np.asarray(np.sqrt(np.maximum(squared_error(bins, variance), 0)))
+    return np.sqrt(np.maximum(squared_error(bins, variance), 0))
 
 
 def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
     """Return the sum of terms (..., K) over cells, divided by the number of pixels."""
-    return np.asarray(terms.sum(axis=-1) / bins.pixels)
+    return terms.sum(axis=-1) / bins.pixels
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
@@ -192,7 +192,7 @@ def smoothed_error(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     # sigma)^2 / 2).
     k = np.arange(spectrum.shape[-1])
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
-    return np.asarray(np.abs(idct(damped)).sum(axis=-1))
+    return np.abs(idct(damped)).sum(axis=-1)
 
 
 def aurc(bins: Bins) -> np.ndarray:
@@ -272,11 +272,11 @@ def _area(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the area under curves (..., T) of ascending x, with y = `start` (..., 1) at x = 0."""
     width = np.diff(x, axis=-1, prepend=0)
     previous = np.concatenate([start, y[..., :-1]], axis=-1)
-    return np.asarray((width * (y + previous) / 2).sum(axis=-1))
+    return (width * (y + previous) / 2).sum(axis=-1)
 
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Return the mean of IoUs (..., K) over the classes that occur, (...); the IoU of a class that
     does not occur is NaN.
     """
-    return np.asarray(np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1))
+    return np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1)

@@ -185,7 +185,7 @@ def pixel_means(images: ImageTable, column: str) -> np.ndarray:
     that counts.
     """
     pixels = images.column("pixels")
-    return np.asarray(images.column(column) / np.where(pixels > 0, pixels, np.nan) / unit(column))
+    return images.column(column) / np.where(pixels > 0, pixels, np.nan) / unit(column)
 
 
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:

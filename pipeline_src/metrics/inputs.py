@@ -360,7 +360,7 @@ def _with_image_confidence(counts: Counts, columns: Columns, bins: int) -> Colum
         # A difference that rounding of the row explains is none, so 8-bit maps stay exact.
         rounding = np.abs(difference) <= pixels / UNIT
         known = np.where(rounding | (exact == UNMEASURED), 0, difference)
-        return np.asarray(known / np.maximum(pixels, 1))
+        return known / np.maximum(pixels, 1)
 
     added = np.zeros((2, bins))  # what pixels of each bin lack in sum, and their number
     for block in image_blocks(len(counts.images)):

@@ -376,8 +376,8 @@ def summary(
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
         names: of the metrics, by default all for this number of classes.
     """
-    values: dict[str, float] = {}
-    reasons: dict[str, str] = {}
+    values = {}
+    reasons = {}
     # Many metrics have the same arguments, which are computed once.
     exact = cache(lambda source: source.exact(counts, bins))
     if names is None:

@@ -6,6 +6,7 @@ The reference of params.yaml in the docs is generated from these classes.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -100,7 +101,12 @@ class Data(Documented):
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
         """Return the data after checking that no two splits of the experiment share a name."""
-        distinct(["train", "val", *self.id, *self.shifted, *self.ood])
+        names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
+        duplicates = [name for name, count in names.items() if count > 1]
+        if duplicates:
+            raise ValueError(
+                f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}"
+            )
         return self
 
 

@@ -55,6 +55,7 @@ ROWS = [
     ("groups", lambda: Evaluation().update(F, Y).compute(groups=[1]), "1 for 2"),
     ("mixed", lambda: Evaluation().update(P, K).update(F, Y), "4 .*object"),
     ("merged", lambda: Evaluation().update(P, K).merge(Evaluation().update(F, Y)), "4 .*object"),
+    ("bins-without-pixels", lambda: Evaluation().compute(bins=7), "7"),
     ("nothing-to-draw", lambda: reliability_diagram(Evaluation()), "no pixel"),
     ("bins-of-coarse-counts", lambda: reliability_diagram(coarse(), bins=13), "divisor of 300"),
     ("metric-lists", lambda: DenseCalibration().update([0.1], [1]), "list"),
