@@ -48,7 +48,9 @@ def test_published_results_are_rebuilt_without_data(clone: Path, tmp_path: Path,
         said_by("publish")
         said_by("rebuild", "--report")
     made = Publication.read(clone / PUBLISHED).made
-    assert made["machine"] == processor() and float(made[publish.MINUTES].removesuffix(" min")) > 0
+    assert made["machine"] == processor()
+    # The runs of tiny can take less than three seconds together, 0.0 minutes.
+    assert 0 <= float(made[publish.MINUTES].removesuffix(" min")) < 10
     assert (clone / REBUILT / "report.html").is_file()
     (line,) = [line for line in PAGE.splitlines() if line.startswith("dense-calibration compare")]
     _, *words = line.split("#")[0].split()
