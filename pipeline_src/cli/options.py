@@ -76,7 +76,7 @@ Resamples = Annotated[
 ]
 
 
-def _usable(groups: str) -> str:
+def _usable_groups(groups: str) -> str:
     """Return `--groups`; a UserError if it is neither a pattern nor a file."""
     try:
         return entry.check_groups(groups)
@@ -88,7 +88,7 @@ Groups = Annotated[
     str,
     typer.Option(
         metavar="GROUPS",
-        callback=_usable,
+        callback=_usable_groups,
         help="Dependent images: a regular expression with one group, or a csv file id,group "
         "(names with folders)",
     ),
