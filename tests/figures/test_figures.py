@@ -34,7 +34,7 @@ def made(tmp_path_factory):
 
 def test_exactly_the_named_files(made):
     results, _, written = made
-    named = list(figure_files(pictures(results.facts)))
+    named = figure_files(pictures(results.facts))
     assert sorted(path.name for path in written.iterdir()) == named
     assert len(set(named)) == len(named)
     assert all(re.fullmatch(r"[\w.%-]+", name) for name in named)
@@ -283,4 +283,4 @@ def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "FIGURE_TYPES", {"brier": new})
     draw(*made[:2], tmp_path)
     named = [f"brier-raw.{ending}" for ending in ("csv", "pdf", "png", "svg")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == named == list(figure_files(pictures(made[0].facts)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == named == figure_files(pictures(made[0].facts))

@@ -65,7 +65,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     yield Job(
         kind="figures",
         name="figures",
-        files=figure_files(pictures(facts)),
+        files=tuple(figure_files(pictures(facts))),
         work=draw_figures,
         parameters={"facts": facts},
         inputs=analyses | trained,
@@ -100,7 +100,7 @@ def _gallery_job(experiment: ExperimentGraph, styles: Mapping[str, Path]) -> Job
     return Job(
         kind="gallery",
         name="gallery",
-        files=figure_files(gallery.FIGURE.pictures(facts)),
+        files=tuple(figure_files(gallery.FIGURE.pictures(facts))),
         work=draw_gallery,
         parameters={"facts": facts},
         inputs=inputs,
