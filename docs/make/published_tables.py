@@ -9,7 +9,7 @@ with its standard deviation and its interval, and ° where it is below its noise
 before the protocol, the lowest mean of the first metric over in-distribution sets comes first. With
 `claims` after the experiment instead, a row per claim: its verdicts, and what decides. A table
 whose experiment is not published stays as it is. With `differences`, a protocol, metrics, and pairs
-of published methods, of one experiment or two, a row per pair and metric:
+of published methods, of one experiment or two, a row per pair:
 
     <!-- published: differences raw ece,brier small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl
     -->
@@ -118,7 +118,7 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
 
 
 def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
-    """Pairs of published methods by test sets as Markdown, a row per metric.
+    """Pairs of published methods by test sets as Markdown, a row per pair.
 
     Args:
         published: the content of differences.json.
@@ -143,12 +143,13 @@ def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
         splits |= dict.fromkeys(cells[pair])
     rows = []
     for pair, by_split in cells.items():
-        methods = " − ".join(side.partition(":")[2] for side in pair.split("/"))
-        for column in columns:
-            row = [f"{methods}: {column}"]
-            row += [by_split.get(split, {}).get(column, UNDEFINED) for split in splits]
-            rows.append(row)
-    return table_of([PROTOCOL_NAMES[protocol], *splits], rows)
+        row = [" − ".join(side.partition(":")[2] for side in pair.split("/"))]
+        for split in splits:
+            texts = by_split.get(split, {})
+            row.append(" / ".join(texts.get(column, UNDEFINED) for column in columns))
+        rows.append(row)
+    heading = f"{PROTOCOL_NAMES[protocol]}: {' / '.join(columns)}"
+    return table_of([heading, *splits], rows)
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:

@@ -164,8 +164,8 @@ def test_differences_are_a_table_too(folder):
     page = "<!-- published: differences raw ece,brier a:slp/b:slp -->\n<!-- end of published -->\n"
     assert pairs(page + PAGE) == ["a:slp/b:slp"]
     rows = [line for line in rewritten(page, folder).splitlines() if line.startswith("|")]
-    assert rows[0] == "| unnormalized | photos | smoke |"
-    assert rows[2:] == ["| slp − slp: ECE, points | −3.00↓ | +1.00 |", "| slp − slp: Brier | 0.00 | – |"]
+    assert rows[0] == "| unnormalized: ECE, points / Brier | photos | smoke |"
+    assert rows[2:] == ["| slp − slp | −3.00↓ / 0.00 | +1.00 / – |"]
     for words in ("raw", "raw ece a:slp/c:slp", "no ece a:slp/b:slp", "raw mass a:slp/b:slp"):
         with pytest.raises(UserError, match="nothing is known of"):
             rewritten(page.replace("raw ece,brier a:slp/b:slp", words), folder)
