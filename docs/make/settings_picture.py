@@ -142,13 +142,13 @@ def as_csv(shown: Iterable[Effect]) -> str:
 
 def summary(shown: Sequence[Effect]) -> str:
     """How many differences on real images and on textures are significant, as a sentence."""
-    worse = []
-    better = []
+    counts = []
     for kind, roles in KINDS.items():
         marks = [effect.mark for effect in shown if effect.role in roles]
-        worse.append(f"{marks.count('higher')} of {len(marks)} on {kind.lower()}")
-        better.append(str(marks.count("lower")))
-    return f"Significantly worse: {', '.join(worse)}; better: {', '.join(better)}."
+        worse = marks.count("higher")
+        better = marks.count("lower")
+        counts.append(f"on {kind.lower()} {worse} of {len(marks)} are worse and {better} better")
+    return f"Significant differences: {', '.join(counts)}."
 
 
 def rows_of(shown: Sequence[Effect], kind: str) -> list[tuple[str, str]]:
