@@ -30,7 +30,7 @@ def list_of(kind: str) -> str:
         facts = docstring_facts(method_class(name))
         if facts["Kind"] == kind:
             text = f"{facts['Idea']} {facts['Formula'].rstrip('.')}"
-            if len(facts["Source"]) > 1:
+            if facts["Source"] != "–":
                 text += f" ({facts['Source'].rstrip('.')})"
             items.append(f"- `{name}`: {text}.")
     return "\n".join(items)

@@ -63,8 +63,7 @@ class Bound:
         Raises:
             UserError: the text is not of this form.
         """
-        single = text.removesuffix(JOINT)
-        name, _, number = single.partition("=")
+        name, _, number = text.removesuffix(JOINT).partition("=")
         try:
             alpha = float(number)
         except ValueError:
@@ -77,18 +76,20 @@ class Bound:
                 expected=f"fnr=ALPHA or fpr=ALPHA with 0 < ALPHA < 1; with {JOINT} of K classes",
                 fix=near or "--risk fnr=0.1",
             )
-        return cls(name, alpha, joint=single != text)
+        return cls(name, alpha, joint=text.endswith(JOINT))
 
     @property
     def fewest_images(self) -> int:
-        """The smallest number of images n that can guarantee the bound: 1 / (n + 1) <= alpha."""
+        """The smallest number n of images, or of groups of them, that can guarantee the bound:
+        1 / (n + 1) <= alpha.
+        """
         return math.ceil(1 / self.alpha - 1 - 1e-9)  # rounding must not add an image
 
     def defined_risks(self, risks: np.ndarray) -> np.ndarray:
         """Return the risk at all thresholds, (n, 257), of the n units for which it is defined.
 
         Args:
-            risks: (U, 2, 257), from `image_risks`.
+            risks: (U, 2, 257), from `unit_risks` or `largest_risks`.
         """
         chosen = risks[:, RISK_NAMES.index(self.risk)]
         # A risk is undefined at all thresholds or at none.
@@ -109,7 +110,7 @@ class Bound:
         allowed = np.flatnonzero(guaranteed(summed_risks, units) <= self.alpha)
         if not len(allowed):
             return None
-        return int(allowed[-1] if self.risk == "fnr" else allowed[0])
+        return int(allowed[-1 if self.risk == "fnr" else 0])
 
     def __str__(self) -> str:
         """Return the bound as text, such as "FNR ≤ 10 %"."""
@@ -130,7 +131,7 @@ def guaranteed(summed_risks: np.ndarray, units: int) -> np.ndarray:
     return (summed_risks + 1) / (units + 1)
 
 
-def image_risks(counts: Counts) -> np.ndarray:
+def unit_risks(counts: Counts) -> np.ndarray:
     """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257).
 
     The FNR of an image is the share of its foreground that the mask misses; it rises with t. The
@@ -144,7 +145,7 @@ def image_risks(counts: Counts) -> np.ndarray:
 def largest_risks(counts: Counts) -> np.ndarray:
     """Return the largest risks of the masks p_k >= t/255 of K classes in each unit, (U, 2, 257).
 
-    They are FNR and FPR, as in `image_risks`, each the largest of all classes for which it is
+    They are FNR and FPR, as in `unit_risks`, each the largest of all classes for which it is
     defined in the image.
     """
     largest = np.full((len(counts.images), len(RISKS), EIGHT_BIT + 1), np.nan)
@@ -155,7 +156,7 @@ def largest_risks(counts: Counts) -> np.ndarray:
 
 @np.errstate(invalid="ignore")  # 0 / 0 where a risk is undefined
 def _single_risks(images: ImageTable) -> np.ndarray:
-    """Return the risks of each image (`image_risks`), (I, 2, 257)."""
+    """Return the risks of each image (`unit_risks`), (I, 2, 257)."""
     risks = np.empty((len(images), len(RISKS), EIGHT_BIT + 1))
     for block in image_blocks(len(images)):
         # Pixels of f < t/255 by label, t = 0 .. 256.

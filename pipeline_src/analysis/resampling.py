@@ -149,10 +149,13 @@ def leave_one_out(counts: Counts, bins: int) -> np.ndarray:
 
 
 def _sampled_units(counts: Counts) -> np.ndarray:
-    """Return which units are drawn, (U,) bool: all groups, or images with a pixel that counts."""
+    """Return which units (images, or groups of them) have a pixel that counts, (U,) bool. Others
+    are not drawn.
+    """
+    pixels = counts.images.column("pixels")
     if counts.images.groups is not None:
-        return np.ones(counts.images.units, bool)
-    return counts.images.column("pixels") > 0
+        pixels = np.bincount(counts.images.groups, pixels)
+    return pixels > 0
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:

@@ -145,4 +145,4 @@ def _choice(calibrators: Content) -> list[str]:
             ends = score["intervals"]["difference"]
             row.append(with_ends(Difference.of(METRICS[name]), change, ends))
         rows.append([*row, entry["outcome"]])
-    return [*aligned(rows), "cross-validated; baseline: the maps as they are", *RULE, TIE_BREAK]
+    return ["cross-validated; baseline: the maps as they are", *aligned(rows), *RULE, TIE_BREAK]

@@ -45,6 +45,7 @@ def report(
     if names:
         typer.echo("\n".join(aligned(experiments())))
         return
+    experiment = experiment or read().experiment
     if experiment in published.names() and not Path("results", experiment, "report.html").exists():
         page = _published_page(experiment)
     else:
@@ -63,7 +64,7 @@ def experiments() -> list[list[str]]:
     """Return a row per experiment of params.yaml or published: name, and where its results are."""
     rows = []
     for name in dict.fromkeys([*read().experiments, *published.names()]):
-        local = "run here" if Path("results", name).is_dir() else ""
+        local = "run here" if Path("results", name, "report.html").exists() else ""
         rows.append([name, local, "published" if name in published.names() else ""])
     return rows
 
@@ -104,17 +105,17 @@ def _own_page(graph: ExperimentGraph) -> Path:
         check_results(shown, "report", graph.command)
         metrics = graph.job("tables").folder / METRICS_FILE
         _print_summary(graph.facts, metrics, graph.job("claims").folder / CLAIMS_FILE)
-    elif not page.is_file():
-        raise UserError(
-            f"experiment {graph.name} has no report",
-            found=f"no file {page}",
-            fix=f"run it first: {graph.command}",
-        )
-    else:
+    elif page.is_file():
         logger.warning(
             "%s was made from other parameters, data or code than today's. Now: %s",
             page,
             graph.command,
+        )
+    else:
+        raise UserError(
+            f"experiment {graph.name} has no report",
+            found=f"no file {page}",
+            fix=f"run it first: {graph.command}",
         )
     return page
 
@@ -167,10 +168,12 @@ def main_rows(facts: Facts, metrics: Content) -> list[tuple[str, ...]]:
         column = [dataset if role == "val" else f"{dataset} ({role})"]
         for method in facts.methods:
             values = metrics[method][dataset]
-            ece = number(values["ece"]["mean"])
-            ranked = role != "val" and values["ece"]["mean"] >= values["ece_floor"]["mean"]
-            mark = "*" if ranked and ece == lowest else ""
-            column.append(f"{ece}{mark} / {number(values['accuracy']['mean'])}")
+            ece = values["ece"]
+            floor = values.get("ece_floor", ece)  # a single image or group has none
+            ranked = role != "val" and ece["mean"] >= floor["mean"]
+            text = number(ece["mean"])
+            mark = "*" if ranked and text == lowest else ""
+            column.append(f"{text}{mark} / {number(values['accuracy']['mean'])}")
         columns.append(column)
     return list(zip(*columns, strict=True))
 

@@ -16,14 +16,15 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 
 SMALLEST = 1 / 8  # side of the smallest crop, as a share of the image's side
-CROP_SUFFIX = " null"  # end of the ids of crops, by which validation counts them apart from images
+# End of the ids of crops, by which validation counts them apart. No path of an image ends so.
+CROP_SUFFIX = "//null"
 
 
 class NullImages(Store):
     """A store of object-free crops: the largest square of background of each image, resized.
 
     Images without a large square are left out. The crops are cut when they are read, so they need
-    no files.
+    no files: of a store, crops have `index`, `ids`, `image`, `truth`, `grey` and their number.
 
     Raises:
         UserError: the masks leave no square of an eighth of the side.

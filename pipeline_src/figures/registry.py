@@ -55,7 +55,7 @@ def draw(
     missing = []
     for split in facts.splits:
         measured = results.measured(facts.protocols[0], split)
-        missing += [f"{method} on {split}" for method in sorted(set(facts.methods) - set(measured))]
+        missing += [f"{name} on {split}" for name in sorted(facts.methods) if name not in measured]
     if missing:
         found = f"no result of {', '.join(missing)}"
         raise UserError("figures need every method on every dataset", found=found)

@@ -17,8 +17,8 @@ from pipeline_src.analysis.conformal import (
     RISKS,
     Bound,
     guaranteed,
-    image_risks,
     largest_risks,
+    unit_risks,
 )
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits, interval
@@ -70,11 +70,11 @@ def controls(
         return result, exceeded(result["joint"], "held-out folds")
     if raw.classes:
         for k in range(len(raw.classes)):
-            result[f"class{k}"] = control(image_risks(class_counts(raw, k)))
+            result[f"class{k}"] = control(unit_risks(class_counts(raw, k)))
         return result, class_warnings(result, bound)
     warnings = []
     for protocol, run in counts.items():
-        result[protocol] = control(image_risks(run))
+        result[protocol] = control(unit_risks(run))
         warnings += exceeded(result[protocol], f"{PROTOCOL_NAMES[protocol]}, held-out folds")
     return result, warnings
 
@@ -124,7 +124,7 @@ def controlled(risks: np.ndarray, bound: Bound, resamples: int, *, over_groups: 
 
     Args:
         risks: (U, 2, 257): FNR and FPR of each image, or group of images, at the thresholds t/255
-            (`image_risks` or `largest_risks`).
+            (`unit_risks` or `largest_risks`).
         over_groups: whether `risks` are of groups.
 
     Returns:

@@ -60,9 +60,9 @@ from pipeline_src.counting.levels import (
 from pipeline_src.counting.storage import counts_from, histogram_arrays, json_array
 from pipeline_src.metrics.cells import Arrays, occupied
 
-BINS = (100, 30)  # every usual number of bins divides one of them
-# Cells of doubt also begin at these quantiles (k / SHARES) of each predicted class: so a cell holds
-# at most 1 / SHARES of its pixels, unless they are all on one level.
+BINS = (100, 30)  # of which bins stay exact, as do divisors of them: 10, 15, 20
+# Cells of doubt also begin at these quantiles (k / SHARES) of each predicted class: so a cell
+# holds, besides its first level, fewer than 1 / SHARES of its pixels.
 SHARES = 24
 # The first 8-bit levels of the groups: where each of ten equal bins begins, and more near 0 and
 # 255, where most pixels are.
@@ -100,14 +100,13 @@ def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
         sums = np.where(measured, table, 0).cumsum(axis=1)
         steps = score_steps(pixels, BITS)
         rounded = np.diff(sums // steps, axis=1, prepend=0)
-        of_images = {
-            "pooled": rows.pooled(),
-            "pixels": pixels,
-            "units": units,
-            "table": np.where(measured, rounded, UNMEASURED),
-            "rest": sums[:, -1] % steps[:, 0],
+        arrays |= {
+            f"{name}_pooled": rows.pooled(),
+            f"{name}_pixels": pixels,
+            f"{name}_units": units,
+            f"{name}_table": np.where(measured, rounded, UNMEASURED),
+            f"{name}_rest": sums[:, -1] % steps[:, 0],
         }
-        arrays |= {f"{name}_{array}": of_images[array] for array in of_images}
     return arrays
 
 
@@ -139,10 +138,9 @@ def restored(run: Arrays) -> dict[str, Counts]:
         steps = score_steps(counts["pixels"], int(run["bits"]))
         measured = counts["table"] != UNMEASURED
         columns = np.where(measured, counts["table"] * steps, UNMEASURED)
-        for column in np.flatnonzero(measured.any(axis=1)):
-            # The last image with a value gets the remainder of the total.
-            last = np.flatnonzero(measured[column])[-1]
-            columns[column, last] += counts["rest"][column]
+        for column, known, rest in zip(columns, measured, counts["rest"], strict=True):
+            if known.any():  # the last image with a value gets the remainder of the total
+                column[np.flatnonzero(known)[-1]] += rest
         groups = image_groups(run, counts)
         arrays[f"{name}_table"] = columns.T
         arrays[f"{name}_image_levels"] = _image_levels(groups, counts["pooled"], run["starts"])
@@ -287,13 +285,13 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
 
 
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n).
+    """Return n sums over images of pixels, by 8-bit level and label, (256, 2, n).
 
     The pixels of each group of levels are spread in proportion to `pooled`. Because the sums over
     images are rounded, and not each image, no pixel is lost.
 
     Args:
-        groups: (G, 2, n) pixels of these images together by group of levels and label.
+        groups: (G, 2, n) the same sums, by group of levels and label.
         pooled: (256, 2) pixels of all images by 8-bit level and label.
         starts: (G,) the first 8-bit level of each group.
     """

@@ -64,8 +64,9 @@ class TrainingSamples(Dataset[Sample]):
 class EvaluationSamples(Dataset[Sample]):
     """The images of a store: `inputs` (3, S, S) uint8, `truth`, `grey` and `id`.
 
-    `truth` is the ground truth, (H, W) uint8 of original size, 255 where ignored. `grey` holds the
-    places in the flattened `truth` of pixels that are grey (neither 0 nor 255) in the mask file.
+    `truth` is the ground truth, (H, W) uint8 of original size, 255 where ignored, 254 where no
+    class is right. `grey` holds the places in the flattened `truth` of pixels that are grey
+    (neither 0 nor 255) in the mask file.
     """
 
     store: Store
@@ -110,8 +111,8 @@ def training_batches(
         training.batch_size,
         # Any sequence of numbers of images serves torch as a sampler.
         sampler=generator(seed, epoch, "order").permutation(images).tolist(),
-        # A last batch of one image would stop batch norm after global pooling; another image is
-        # left out in each epoch.
+        # A last batch of one image would stop batch norm after global pooling. Each epoch leaves
+        # out a different image.
         drop_last=training.batch_size > 1 and images % training.batch_size == 1,
         num_workers=training.workers,
         pin_memory=torch.cuda.is_available(),
@@ -135,7 +136,8 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
 def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sample]:
     """Return all images of a store, unchanged and in order, `evaluation.batch_size` at a time.
 
-    A batch has `inputs` (B, 3, S, S) uint8, and lists of the ground truth `truth` (H, W) and `id`.
+    A batch has `inputs` (B, 3, S, S) uint8, and lists of `truth` (H, W), `grey` and `id`
+    (`EvaluationSamples`).
     """
     samples = EvaluationSamples(store)
     return unchanged_batches(samples, experiment.evaluation.batch_size, experiment.training)
@@ -172,7 +174,8 @@ def augment(
     settings: Augmentation,
     class_ids: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a randomly changed image and its mask, as the paper's program changes them.
+    """Return a randomly changed image, (S, S, 3) uint8, and its mask, (S, S) uint8, changed as in
+    the paper's program.
 
     One warp flips an image, cuts its borders off, and rotates it. The number of values drawn from
     `rng` does not depend on their values. Areas that a rotation brings in from outside are black
@@ -182,6 +185,7 @@ def augment(
     Args:
         image: (S, S, 3) uint8.
         mask: (S, S) uint8, soft in 0..255 or class ids.
+        rng: of which the same number of values is drawn for every image.
         class_ids: whether the mask holds class ids.
     """
     side = image.shape[0]

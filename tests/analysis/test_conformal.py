@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_statistics import counted
 
-from pipeline_src.analysis.conformal import RISK_NAMES, Bound, guaranteed, image_risks, largest_risks
+from pipeline_src.analysis.conformal import RISK_NAMES, Bound, guaranteed, largest_risks, unit_risks
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.counting.sample import checked
@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError
 def risks_of(images, groups=None) -> np.ndarray:
     rows = ((np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8))) for f, y in images)
     counts = counted((f, y, f"{k:05d}") for k, (f, y) in enumerate(rows))
-    return image_risks(grouped(counts, groups)["raw"])
+    return unit_risks(grouped(counts, groups)["raw"])
 
 
 def level(bound: Bound, risks: np.ndarray) -> int | None:
@@ -106,7 +106,7 @@ def test_the_bound_is_kept_for_every_class_and_for_all_jointly():
     rng = np.random.default_rng(0)
     raw = scenes(rng, 600)
     bound = Bound("fnr", 0.2)
-    by_class = [image_risks(of_class)[:, 0] for of_class in raw.classes]
+    by_class = [unit_risks(of_class)[:, 0] for of_class in raw.classes]
     jointly = largest_risks(raw)[:, 0]
     assert np.array_equal(jointly, np.nanmax(by_class, axis=0))
     for risks in (*by_class, jointly):

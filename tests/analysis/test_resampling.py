@@ -43,14 +43,11 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
     """They tell nothing: intervals are those of the others alone, and so is their number."""
     images = list(varied(12))
     ignored = [(f, np.full_like(y, 255), f"x{name}") for f, y, name in varied(20, seed=1)]
-    for some in (images, [*images, *ignored], [*ignored[:3], *images]):
-        run = measure_protocols(counted(some, whole=False), 10, key=4, resamples=50)["raw"]
-        assert run.units == 12
-        if some is images:
-            alone = run.intervals()
-        assert run.intervals() == {
-            name: pytest.approx(ends, abs=1e-12) if ends else ends for name, ends in alone.items()
-        }
+    alone = measure_protocols(counted(images, whole=False), 10, key=4, resamples=50)["raw"].intervals()
+    expected = {name: ends and pytest.approx(ends, abs=1e-12) for name, ends in alone.items()}
+    for some, groups in (([*images, *ignored], None), ([*ignored[:3], *images], np.arange(15))):
+        run = measure_protocols(counted(some, whole=False), 10, key=4, resamples=50, groups=groups)["raw"]
+        assert run.units == 12 and run.intervals() == expected
 
 
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():

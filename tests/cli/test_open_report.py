@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from project import ROOT
@@ -20,21 +21,18 @@ from pipeline_src.pipeline.runner import run_job
 from pipeline_src.publishing import published as publishing
 
 PARTS, ECE = {"null": "id", "None": "ood"}, {"NA": (0.02, 0.03), "slp": (0.05, 0.03)}  # names of nothing in pandas
+PICKED = SimpleNamespace(experiment="tiny", experiments=["demo", "tiny", "stopped"])  # params.yaml
 FACTS = Facts("tiny", dict.fromkeys(ECE, MethodFacts()), PARTS, seeds=(0, 1))
 
 
 def metrics() -> str:
     """The content of metrics.json."""
-    by_method: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    rest = {"ece_floor": {"mean": 0.001}, "accuracy": {"mean": 0.9}}
+    raw = {}
     for method, values in ECE.items():
-        by_method[method] = {}
-        for part, ece in zip(PARTS, values, strict=True):
-            by_method[method][part] = {
-                "ece": {"mean": ece, "sd": 0.01},
-                "ece_floor": {"mean": 0.001},
-                "accuracy": {"mean": 0.9},
-            }
-    return json.dumps({"metrics": {"raw": by_method, "stretched": {}}})
+        raw[method] = {part: {"ece": {"mean": ece}, **rest} for part, ece in zip(PARTS, values, strict=True)}
+    del raw["slp"]["None"]["ece_floor"]  # as with a single image
+    return json.dumps({"metrics": {"raw": raw, "stretched": {}}})
 
 
 def claims() -> str:
@@ -59,6 +57,7 @@ def opened(monkeypatch, tmp_path) -> list[str]:
     graph.add([Job(kind, kind, (file,), write, view=Path("results/tiny")) for kind, file in files.items()])
     seen: list[str] = []
     monkeypatch.setattr(command, "experiment_graph", lambda experiment: graph)
+    monkeypatch.setattr(command, "read", lambda: PICKED)
     monkeypatch.setattr(command.webbrowser, "open", lambda address: seen.append(address) or True)
     for kind in files:
         run_job(graph.job(kind))
@@ -125,9 +124,10 @@ def assert_summary(output: str) -> None:
     assert "C1 One. unnormalized refuted, min-max normalized supported\n" in output and "not run here: C9" in output
 
 
-def test_main_numbers_and_claims_of_a_published_experiment(published):
+def test_main_numbers_and_claims_of_a_published_experiment(published, monkeypatch):
     Path("results/evidence").mkdir()  # a run without a report
-    shown = report("--experiment", "evidence")
+    monkeypatch.setattr(PICKED, "experiment", "evidence")
+    shown = report()
     assert_summary(shown.output)
     assert shown.exit_code == 0 and "rebuild --report --experiment evidence\n" in shown.output
     assert report("--experiment", "evidence", "--open").exit_code == 2
@@ -157,9 +157,9 @@ def test_a_page_of_an_earlier_publication_is_not_offered(published, opened):
 
 
 def test_all_experiments_are_listed(published):
-    shutil.copy(ROOT / "params.yaml", ".")
+    Path("results/stopped/logs").mkdir(parents=True)
     rows = [line.split() for line in report("--list").output.splitlines()]
-    assert ["tiny", "run", "here"] in rows and ["evidence", "published"] in rows and ["demo"] in rows
+    assert rows == [["demo"], ["tiny", "run", "here"], ["stopped"], ["evidence", "published"]]
 
 
 @pytest.mark.parametrize("name", [file.parent.name for file in ROOT.glob("results/published/*/experiment.json")])

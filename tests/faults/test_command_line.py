@@ -46,13 +46,13 @@ def write_params(**keys) -> None:
 
 
 def refused(command: str, *names: str) -> None:
-    """The command ends with a UserError with these patterns, and leaves all files unchanged."""
+    """The command ends with a UserError with these patterns, and leaves all files as they were; it may add some."""
     before = contents(Path())
     with pytest.raises(UserError) as error:
         run(*command.split())
     for name in names:
         assert re.search(name, str(error.value)), (name, str(error.value))
-    assert {path: contents(Path()).get(path) for path in before} == before
+    assert before.items() <= contents(Path()).items()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_wrong_command_is_refused(command, names):
 @pytest.mark.parametrize(
     ("keys", "names"),
     [
-        ({"claims": 5}, ["claims", "5"]),
+        ({"claims": 5}, [r"claims\.bool.*\(found 5\)"]),
         ({"claims": ["C5", "C99"]}, [r"experiments\.small\.claims", "'C99'", "'C9'"]),
     ],
 )

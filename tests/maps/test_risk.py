@@ -10,7 +10,7 @@ import pytest
 from made_statistics import counted
 from scipy.stats import beta
 
-from pipeline_src.analysis.conformal import Bound, image_risks
+from pipeline_src.analysis.conformal import Bound, unit_risks
 from pipeline_src.counting.counts import Counts
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.risk import class_warnings, exceeded, folds_of, risk_spread, summary_text
@@ -93,9 +93,9 @@ def single_pixels(rng: np.random.Generator, images: int) -> Counts:
 def test_spread_is_that_of_the_beta_distribution():
     """For risks of 0 and 1 the true risk at the threshold of n images is Beta(l, n + 1 - l), l = (n + 1) alpha."""
     rng, n = np.random.default_rng(0), 99
-    spreads = [risk_spread(image_risks(single_pixels(rng, n)), Bound("fnr", 0.2), 300, key) for key in range(20)]
+    spreads = [risk_spread(unit_risks(single_pixels(rng, n)), Bound("fnr", 0.2), 300, key) for key in range(20)]
     assert np.mean(spreads, axis=0) == pytest.approx(beta.ppf([0.025, 0.975], 20, 80), abs=0.02)
-    assert risk_spread(image_risks(single_pixels(rng, 9)), Bound("fnr", 0.2), 300) is None
+    assert risk_spread(unit_risks(single_pixels(rng, 9)), Bound("fnr", 0.2), 300) is None
 
 
 def test_an_empirical_risk_above_the_bound_is_a_warning(val, tmp_path):

@@ -1,6 +1,7 @@
 """Deep ensembles (Lakshminarayanan et al., NeurIPS 2017).
 
-The probabilities of networks that differ only in their seed are averaged.
+The probabilities of networks that differ only in their seed are averaged
+(`PostHoc.probability`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ class DeepEnsemble(PostHoc):
     first seed.
 
     Kind: posthoc
-    Idea: Networks that differ only in their seed are averaged.
+    Idea: The probabilities of networks that differ only in their seed are averaged.
     Formula: mean of `f` over the seeds
     Setting: The mean of probabilities is the authors'. Ours: one network per seed, no adversarial
         examples, and the same pretrained encoder, where the authors start from random weights.
