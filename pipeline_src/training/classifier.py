@@ -126,6 +126,6 @@ def prepare_device(training: Training) -> torch.device:
         raise UserError(
             f"training.device: this machine has no {training.device!r}",
             found=f"{gpus} CUDA devices",
-            fix="set `device: auto`, or install a CUDA build of torch (README)",
+            fix="set `device: auto`, or install a CUDA build of torch (docs/getting-started.md)",
         )
     return device

@@ -81,5 +81,5 @@ def check_gpu() -> None:
             "training.gpus is 1, and no GPU works here",
             found=str(error).partition("\n")[0],
             expected=f"a GPU that torch {torch.__version__} can use",
-            fix="install a CUDA build of torch (docs/cluster.md), or set `device: cpu`",
+            fix="install a CUDA build of torch (docs/getting-started.md), or set `device: cpu`",
         ) from error
