@@ -136,11 +136,8 @@ def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
     return max(0.0, 2 * value - high), high
 
 
-def groups_note(groups: Groups) -> str:
-    """Return the note on the groups of images (N,) for readers of intervals; empty for None."""
-    if groups is None:
-        return ""
-    number = len(np.unique(groups))
+def groups_note(number: int) -> str:
+    """Return the note for readers of intervals over a number of groups of images."""
     if number == 1:
         return "There are no intervals: all images belong to one group."
     text = f"Intervals: bootstrap over {number:,} groups of images that are not independent"

@@ -102,10 +102,12 @@ def measure(
         names: the metrics to compute; by default all, which takes far longer.
     """
     points, reasons = summary(counts, bins, names)
+    sampled = sampled_units(counts)
+    units = int(sampled.sum())
     measured = Measurement(
         seeds=[0],
         images=len(counts.images),
-        units=0,
+        units=units,
         points={name: np.array([point]) for name, point in points.items()},
         values={},
         pixels=counts.pixels,
@@ -113,8 +115,6 @@ def measure(
     )
     if not points or not resamples:
         return measured
-    sampled = _sampled_units(counts)
-    units = int(sampled.sum())
     sums = _family_sums(counts, bins, points, _weights(draws(units, resamples, key), sampled))
     present = {}  # number of units with the metric, where some have none
     for name in points:
@@ -126,7 +126,7 @@ def measure(
     arrays = {}
     if IN_BINS in sums:
         arrays["bin_sums"], arrays["resampled_bin_sums"], _ = sums[IN_BINS]
-    return replace(measured, units=units, values=values, present=present, arrays=arrays)
+    return replace(measured, values=values, present=present, arrays=arrays)
 
 
 @one_thread
@@ -140,7 +140,7 @@ def leave_one_out(counts: Counts, bins: int) -> np.ndarray:
     for name in COMPARED:
         metric = METRICS[name]
         points[name] = float(metric.function(*metric.input.exact(counts, bins)))
-    sampled = _sampled_units(counts)
+    sampled = sampled_units(counts)
     units = int(sampled.sum())
     # (U, U) resamples: row k has each unit once, except for unit k, which it does not have.
     others = 1 - np.eye(units, dtype=np.uint16) if units > 1 else np.full((1, 1), np.nan)
@@ -148,7 +148,7 @@ def leave_one_out(counts: Counts, bins: int) -> np.ndarray:
     return np.array(list(_values(sums, bins, points).values()))
 
 
-def _sampled_units(counts: Counts) -> np.ndarray:
+def sampled_units(counts: Counts) -> np.ndarray:
     """Return which units (images, or groups of them) have a pixel that counts, (U,) bool. Others
     are not drawn.
     """

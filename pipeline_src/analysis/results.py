@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts, Run
-from pipeline_src.analysis.intervals import Groups, groups_note
+from pipeline_src.analysis.intervals import groups_note
 from pipeline_src.analysis.measurement import Measured, Measurement, read_measurements
 from pipeline_src.files import Content
 from pipeline_src.metrics.registry import METRICS, metric_names
@@ -78,22 +78,15 @@ class Results:
         """Return a metric of a method that was run on a dataset; NaN where it is undefined."""
         return estimate(metric, (self.measured(protocol, split)[method], 1.0)) or UNDEFINED_ESTIMATE
 
-    def groups(self, split: str) -> Groups:
-        """Return the group of each image, (N,); None if images are independent."""
-        # All methods have the same images.
-        first = next(iter(self.measured("raw", split).values()), None)
-        return first.groups if first else None
-
     def note(self, split: str) -> str:
         """Return the note on a dataset for readers of its numbers: the catalog's, that of its
         analysis, and that on groups of images; empty if there is none.
         """
-        header, _ = self._analyses[split]
-        texts = [
-            self.facts.captions.get(split, ""),
-            header["note"],
-            groups_note(self.groups(split)),
-        ]
+        header, measured = self._analyses[split]
+        texts = [self.facts.captions.get(split, ""), header["note"]]
+        run = next(iter(measured.values()), None)  # all methods have the same images
+        if run and run.groups is not None:
+            texts.append(groups_note(run.units))
         return " ".join(filter(None, texts))
 
     @cached_property

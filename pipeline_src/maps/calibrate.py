@@ -180,7 +180,7 @@ def calibrate_folder(
             "clamp": before.clamps,
         }
         if groups:
-            result["groups"] = groups_note(units_of_scored)
+            result["groups"] = groups_note(run_before.units)
         elif resamples:
             warnings += images_note(run_before.units)
         result["warnings"] = warnings

@@ -12,7 +12,7 @@ from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import JOINT, Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, Groups, groups_note, images_note
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, ByProtocol, measure
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, ByProtocol, measure, sampled_units
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import ImageTable, grouped
 from pipeline_src.counting.storage import save
@@ -98,17 +98,18 @@ def judge_folder(
             found="the value that is ignored, at every pixel",
             fix="name another value by --ignore",
         )
+    drawn = int(sampled_units(raw).sum())
     # The content of metrics.json, in the order of its keys.
     result: Content = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     if classes:
         result["n_classes"] = classes
     result |= {"bins": bins, "clamp": counted.clamps, "masks": counted.masks_digest}
     if units is not None:
-        result["groups"] = groups_note(units)
+        result["groups"] = groups_note(drawn)
         result["group_numbers"] = units.tolist()  # of each image
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
-        result["warnings"] += images_note(int(np.count_nonzero(raw.images.column("pixels"))))
+        result["warnings"] += images_note(drawn)
     # By protocol; without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     class_numbers, class_bands = class_results(raw, bins, resamples)  # empty without classes

@@ -172,6 +172,7 @@ def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> Content | Non
     Returns:
         What `_empirical` returns; None if the images outside of a fold give no threshold.
     """
+    risks = risks[~np.isnan(risks[..., 0]).all(axis=1)]  # a unit without a pixel tells nothing
     folds = folds_of(np.arange(len(risks)))
     levels = []
     for fold in range(folds.max() + 1):
@@ -226,7 +227,7 @@ def _empirical(risks: np.ndarray, resamples: int) -> Content:
     defined = ~np.isnan(risks)
     means = image_means(risks, SEED, resamples)
     intervals: dict[str, Limits | None] = dict.fromkeys(RISKS)
-    result: Content = {"images": int(defined.any(axis=1).sum()), "intervals": intervals}
+    result: Content = {"images": len(risks), "intervals": intervals}
     for column, name in enumerate(RISKS):
         known = risks[defined[:, column], column]
         result[name] = float(known.mean()) if len(known) else None

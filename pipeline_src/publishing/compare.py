@@ -139,7 +139,7 @@ class Comparison:
             if groups is None:
                 texts += [f"{split}: {text}" for text in images_note(number)]
             elif number < ENOUGH:  # too few groups for a reliable interval
-                texts.append(f"{split}: {groups_note(groups)}")
+                texts.append(f"{split}: {groups_note(number)}")
         return texts
 
 

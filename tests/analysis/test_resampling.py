@@ -42,7 +42,7 @@ def test_a_resample_is_the_statistic_of_the_images_drawn(kind):
 def test_images_that_are_wholly_ignored_are_not_drawn():
     """They tell nothing: intervals are those of the others alone, and so is their number."""
     images = list(varied(12))
-    ignored = [(f, np.full_like(y, 255), f"x{name}") for f, y, name in varied(20, seed=1)]
+    ignored = [(f, np.full_like(y, 255), f"!{name}") for f, y, name in varied(20, seed=1)]
     alone = measure_protocols(counted(images, whole=False), 10, key=4, resamples=50)["raw"].intervals()
     expected = {name: ends and pytest.approx(ends, abs=1e-12) for name, ends in alone.items()}
     for some, groups in (([*images, *ignored], None), ([*ignored[:3], *images], np.arange(15))):

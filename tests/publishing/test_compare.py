@@ -97,10 +97,9 @@ def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
 
 
 def by_hand(groups_a=None, groups_b=None, seeds=(0, 0), settings=({}, {})) -> Comparison:
-    """A comparison of one number, of 12 images that differ."""
-    cell = MetricDifference(
-        "raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, Estimate({0: 0.1}, -0.1, 0.3, units=12)
-    )
+    """A comparison of one number, of 12 images that differ, or of 6 groups of them."""
+    effect = Estimate({0: 0.1}, -0.1, 0.3, units=6 if groups_a or groups_b else 12)
+    cell = MetricDifference("raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, effect)
     sides = []
     for name, groups, conditions in zip("ab", (groups_a, groups_b), settings, strict=True):
         sides.append(Side(name, replace(FACTS, methods={}), {}, groups or {}, conditions))

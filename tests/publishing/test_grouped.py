@@ -57,7 +57,8 @@ def test_what_is_made_of_published_statistics_keeps_groups_and_notes():
     grouped = rebuilt("films", groups={"photos": GROUPS.tolist()}, notes={"photos": "Half of them."})
     independent = rebuilt("frames")
     assert "Half of them." in grouped.note("photos") and "Half" not in independent.note("photos")
-    assert grouped.groups("photos").tolist() == GROUPS.tolist() and independent.groups("photos") is None
+    assert grouped.measured("raw", "photos")["slp"].groups.tolist() == GROUPS.tolist()
+    assert independent.measured("raw", "photos")["slp"].groups is None
     assert is_wider(*(of.estimate("brier", "raw", "slp", "photos") for of in (grouped, independent)))
 
 
@@ -83,5 +84,5 @@ def test_an_analysis_takes_the_groups_of_the_set(tmp_path, kind):
         return Results(FACTS, {"photos": folder / "photos.npz"})
 
     grouped = analysed("^(film.)-", None) if kind == "pattern" else analysed("clips.csv", Path("clips.csv"))
-    assert grouped.groups("photos").tolist() == GROUPS.tolist()
+    assert grouped.measured("raw", "photos")["slp"].groups.tolist() == GROUPS.tolist()
     assert is_wider(*(of.estimate("brier", "raw", "slp", "photos") for of in (grouped, analysed("", None))))
