@@ -33,9 +33,9 @@ def pictures(facts: Facts) -> list[Picture]:
     return found
 
 
-def figure_files(pictures: Iterable[Picture]) -> list[str]:
+def figure_files(figures: Iterable[Picture]) -> list[str]:
     """Return the names of all files of figures, sorted."""
-    return sorted(file for picture in pictures for file in picture.files)
+    return sorted(file for figure in figures for file in figure.files)
 
 
 def draw(

@@ -33,8 +33,8 @@ def paint(picture: Picture, results: Results, folders: Folders) -> Drawn:
     facts = results.facts
     rows = []
     for method, (alpha, beta) in facts.static_grid.items():
-        error = results.estimate("ece", picture.protocol, method, picture.split)
-        rows.append((method, alpha, beta, facts.static[method], error.value, error.low, error.high))
+        ece = results.estimate("ece", picture.protocol, method, picture.split)
+        rows.append((method, alpha, beta, facts.static[method], ece.value, ece.low, ece.high))
     columns = ["method", "alpha", "beta", "strength", "ece", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     lines = [
@@ -43,17 +43,17 @@ def paint(picture: Picture, results: Results, folders: Folders) -> Drawn:
     ]
     figure, (panel,) = style.small_multiples({"": ""}, picture.title, lines, ratio=0.7)
     for (beta, curve), marker in zip(table.groupby("beta"), cycle(MARKERS), strict=False):
-        error = curve["ece"]
+        values = curve["ece"]
         panel.axes.errorbar(
             curve["strength"],
-            100 * error,
-            [100 * (error - curve["low"]), 100 * (curve["high"] - error)],
+            100 * values,
+            [100 * (values - curve["low"]), 100 * (curve["high"] - values)],
             marker=marker,
             label=f"β = {beta:.3g}",
         )
     if facts.baseline:
-        error = results.estimate("ece", picture.protocol, facts.baseline, picture.split)
-        panel.axes.axhline(100 * error.value, label="baseline", **style.DASHED)
+        ece = results.estimate("ece", picture.protocol, facts.baseline, picture.split)
+        panel.axes.axhline(100 * ece.value, label="baseline", **style.DASHED)
     panel.axes.set(xlabel="Strength s", ylabel="ECE, %")
     panel.axes.legend()
     return figure, table

@@ -1,4 +1,6 @@
 # The data: datasets are checked and listed, and the images of each split are preprocessed.
+#
+# `made`, `result`, `request`, `JOB`, `RUN_JOB` and `NAME`, the name of a job's provenance record, are in common.smk.
 
 
 rule prepare:

@@ -1,4 +1,6 @@
 # The networks: methods are trained, and post-hoc methods are fitted to trained networks.
+#
+# What rules share, such as `made` and `result`, is in common.smk.
 
 
 rule train:

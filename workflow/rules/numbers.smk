@@ -1,4 +1,6 @@
 # The numbers: the pixels of all predictions are counted, and metrics are computed from the counts.
+#
+# What rules share, such as `made` and `result`, is in common.smk.
 
 
 rule evaluate:

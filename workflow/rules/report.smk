@@ -1,5 +1,7 @@
 # What people read: tables, figures, claims and the report; what spans experiments; published results.
 # Targets have the names `tables`, `figures`, `claims` and `report`.
+#
+# What rules share, such as `made` and `result`, is in common.smk.
 
 
 rule write_tables:
