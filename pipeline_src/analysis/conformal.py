@@ -110,7 +110,7 @@ class Bound:
         allowed = np.flatnonzero(guaranteed(summed_risks, units) <= self.alpha)
         if not len(allowed):
             return None
-        return int(allowed[-1 if self.risk == "fnr" else 0])
+        return int(allowed[-1] if self.risk == "fnr" else allowed[0])
 
     def __str__(self) -> str:
         """Return the bound as text, such as "FNR ≤ 10 %"."""

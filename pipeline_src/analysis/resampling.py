@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis.intervals import Groups
 from pipeline_src.analysis.measurement import COMPARED, Measurement
-from pipeline_src.counting.counts import Counts, grouped
+from pipeline_src.counting.counts import Counts, ImageTable, grouped
 from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.inputs import FEW, Binned
 from pipeline_src.metrics.registry import METRICS, summary
@@ -149,13 +149,19 @@ def leave_one_out(counts: Counts, bins: int) -> np.ndarray:
 
 
 def sampled_units(counts: Counts) -> np.ndarray:
-    """Return which units (images, or groups of them) have a pixel that counts, (U,) bool. Others
-    are not drawn.
+    """Return which units have a pixel that counts, (U,) bool. Others are not drawn."""
+    return units_with(counts.images, counts.images.column("pixels") > 0)
+
+
+def units_with(images: ImageTable, flags: np.ndarray) -> np.ndarray:
+    """Return which units (images, or groups of them) have an image with a flag, (U,) bool.
+
+    Args:
+        flags: (N,) bool, a flag for each image.
     """
-    pixels = counts.images.column("pixels")
-    if counts.images.groups is not None:
-        pixels = np.bincount(counts.images.groups, pixels)
-    return pixels > 0
+    if images.groups is None:
+        return flags
+    return np.bincount(images.groups, flags) > 0
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:

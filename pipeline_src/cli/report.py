@@ -46,7 +46,7 @@ def report(
         typer.echo("\n".join(aligned(experiments())))
         return
     experiment = experiment or read().experiment
-    if experiment in published.names() and not Path("results", experiment, "report.html").exists():
+    if experiment in published.names() and not is_run(experiment):
         page = _published_page(experiment)
     else:
         page = _own_page(experiment_graph(experiment))
@@ -64,9 +64,14 @@ def experiments() -> list[list[str]]:
     """Return a row per experiment of params.yaml or published: name, and where its results are."""
     rows = []
     for name in dict.fromkeys([*read().experiments, *published.names()]):
-        local = "run here" if Path("results", name, "report.html").exists() else ""
+        local = "run here" if is_run(name) else ""
         rows.append([name, local, "published" if name in published.names() else ""])
     return rows
+
+
+def is_run(experiment: str) -> bool:
+    """Return whether an experiment has a report that was made here, current or not."""
+    return Path("results", experiment, published.REPORT).exists()
 
 
 def _published_page(experiment: str) -> Path | None:

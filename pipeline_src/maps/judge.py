@@ -12,9 +12,16 @@ from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import JOINT, Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, Groups, groups_note, images_note
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, ByProtocol, measure, sampled_units
+from pipeline_src.analysis.resampling import (
+    RESAMPLES,
+    SEED,
+    ByProtocol,
+    measure,
+    sampled_units,
+    units_with,
+)
 from pipeline_src.counting.bins import check_bins
-from pipeline_src.counting.counts import ImageTable, grouped
+from pipeline_src.counting.counts import grouped
 from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, numbered
 from pipeline_src.data.manifest import write_csv
@@ -157,7 +164,8 @@ def _add_metrics(
         if resamples:
             intervals = measured.intervals()
             result["intervals"][protocol] = dict.fromkeys(result[protocol]) | intervals
-            wrong = _units_with_errors(run.images)
+            in_error = run.images.column("correct") < run.images.column("pixels")
+            wrong = int(units_with(run.images, in_error).sum())  # units that have a wrong pixel
             if wrong < FEW_GROUPS <= measured.units and protocol == "raw":
                 result["warnings"].append(
                     f"{wrong} image(s) or groups have a wrong pixel: with fewer than {FEW_GROUPS} "
@@ -166,14 +174,6 @@ def _add_metrics(
             result["miscalibration"][protocol] = miscalibration(intervals, wrong)
             bands[protocol] = accuracy_band([measured], bins)
     return bands
-
-
-def _units_with_errors(images: ImageTable) -> int:
-    """Return how many of the images, or groups of them, have a wrong pixel."""
-    wrong = images.column("correct") < images.column("pixels")
-    if images.groups is None:
-        return int(wrong.sum())
-    return len(np.unique(images.groups[wrong]))
 
 
 def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) -> str:

@@ -133,10 +133,7 @@ class Comparison:
                 "one network per side: the confidence intervals do not cover training variance"
             )
         for split, number in units.items():
-            groups = self.a.group(split)
-            if groups is None:
-                groups = self.b.group(split)
-            if groups is None:
+            if self.a.group(split) is None and self.b.group(split) is None:
                 texts += [f"{split}: {text}" for text in images_note(number)]
             elif number < ENOUGH:  # too few groups for a reliable interval
                 texts.append(f"{split}: {groups_note(number)}")
