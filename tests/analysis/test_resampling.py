@@ -43,11 +43,15 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
     """They tell nothing: intervals are those of the others alone, and so is their number."""
     images = list(varied(12))
     ignored = [(f, np.full_like(y, 255), f"!{name}") for f, y, name in varied(20, seed=1)]
-    alone = measure_protocols(counted(images, whole=False), 10, key=4, resamples=50)["raw"].intervals()
-    expected = {name: ends and pytest.approx(ends, abs=1e-12) for name, ends in alone.items()}
-    for some, groups in (([*images, *ignored], None), ([*ignored[:3], *images], np.arange(15))):
-        run = measure_protocols(counted(some, whole=False), 10, key=4, resamples=50, groups=groups)["raw"]
-        assert run.units == 12 and run.intervals() == expected
+
+    def run(some, groups=None):
+        return measure_protocols(counted(some, whole=False), 10, key=4, resamples=50, groups=groups)["raw"]
+
+    alone = run(images)
+    expected = {name: ends and pytest.approx(ends, abs=1e-12) for name, ends in alone.intervals().items()}
+    first = [*ignored[:3], *images]
+    for measured in (alone, run([*images, *ignored]), run(first), run(first, groups=np.arange(15))):
+        assert measured.units == 12 and measured.intervals() == expected
 
 
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():

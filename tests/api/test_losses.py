@@ -63,20 +63,20 @@ def test_labels_of_0_and_255_are_taken_only_if_255_is_said_to_be_ignored(z):
 def test_levels_follow_the_rule():
     """alpha + eta (m / beta + lam min(0, (1 - A) - beta alpha)), m = mean (2y - 1) z, from the second epoch on."""
     criterion = ASLP(images=6, rule="mc", start_epoch=1, eta=0.01, lam=50, beta=0.5)
-    m, index = np.array([1, 2, 3, 4]), torch.tensor([5, 0, 2, 3])
+    m, index = np.arange(1, 5), torch.tensor([5, 0, 2, 3])
     z = torch.tensor(m)[:, None, None, None] * (2 * Y[:, None].float() - 1)
     criterion(z, Y, index)
     assert not criterion.alphas.any()
     criterion.end_epoch(accuracy=0.98)
     criterion(z, Y, index)
     first = 0.01 * m / 0.5
-    assert criterion.alphas[index.numpy()] == pytest.approx(first) and criterion.alphas[[1, 4]].sum() == 0
+    assert criterion.alphas[index] == pytest.approx(first) and criterion.alphas[[1, 4]].sum() == 0
     criterion(z, Y, index)
     second = first + 0.01 * (m / 0.5 + 50 * np.minimum(0, 0.02 - 0.5 * first))
-    assert criterion.alphas[index.numpy()] == pytest.approx(second)
+    assert criterion.alphas[index] == pytest.approx(second)
     criterion.eval()
     criterion(z, Y, index)
-    assert criterion.alphas[index.numpy()] == pytest.approx(second)
+    assert criterion.alphas[index] == pytest.approx(second)
 
 
 def test_the_closed_loop_takes_the_gap():

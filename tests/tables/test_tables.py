@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,11 @@ ODD_TABLE = Table(ODD, ["", "ECE %"], [Group(ODD, [["[first]", "1 ± 2"], [ODD, 
 
 def test_markdown_escapes_what_it_would_read():
     escaped = r"a\_b &amp; &lt;c&gt; 50% $x$ #1 {y} ~z ^w \\v \[u\] \*t\* \|s\| \`r\`"
-    assert f"| {escaped} | – |" in markdown(ODD_TABLE).splitlines()
+    text = markdown(ODD_TABLE)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert f"| {escaped} | – |" in rows
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
+    assert "<c>" not in text and "&lt;c&gt;" in text
 
 
 def test_notes_of_the_main_table(tmp_path):
