@@ -163,7 +163,10 @@ class Measurement:
 
     @property
     def size(self) -> str:
-        """The number of images, and of their groups, as text; few get a note on their intervals."""
+        """The number of images, and of their groups, as text; few get a note on their intervals.
+
+        Between `FEW_GROUPS` and `ENOUGH` of them only intervals of a single seed get the note.
+        """
         few = ""
         if self.units == 1:
             few = " (no intervals)"

@@ -55,17 +55,17 @@ def carried_over(view: View) -> Content:
 
 
 def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> Content:
-    """Return the verdict on C8 in the form of claims.json: text, rule, and by protocol verdict,
-    reason, evidence and missing results.
+    """Return the verdict on C8 (it carries over to other tasks) in the form of claims.json: text,
+    rule, and by protocol verdict, reason, evidence and missing results.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
         tasks: task of the catalog -> its description.
     """
-    contents = {}
+    contents = {}  # experiment -> its claims.json; empty if it was not run
     for summary in experiments:
         if summary.task in TASKS:
-            contents[summary.name] = _content(summary)
+            contents[summary.name] = _stored_claims(summary)
     by_protocol = {}
     for protocol in PROTOCOLS:
         findings = []
@@ -79,7 +79,7 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
     }
 
 
-def _content(summary: ExperimentSummary) -> Content:
+def _stored_claims(summary: ExperimentSummary) -> Content:
     """Return the claims.json of an experiment; empty without a file, a UserError if damaged."""
     file = summary.folder / "claims.json"
     if not file.is_file():

@@ -37,7 +37,7 @@ def report(
     names: Annotated[bool, flag("--list", help="List all experiments instead")] = False,
 ) -> None:
     """Print the main numbers of an experiment, and where its report is.
-    A published experiment that was not run here has numbers and a report too.
+    Published experiments that were not run here have numbers; `rebuild --report` writes reports.
 
     Example: dense-calibration report --open
     Example: dense-calibration report --experiment evidence --open
@@ -46,6 +46,7 @@ def report(
         typer.echo("\n".join(aligned(experiments())))
         return
     experiment = experiment or read().experiment
+    # Both print the main numbers, and return the page.
     if experiment in published.names() and not is_run(experiment):
         page = _published_page(experiment)
     else:
@@ -191,7 +192,7 @@ def summarize(experiment: ExperimentName = None) -> None:
     from pipeline_src.pipeline.runner import check_results
 
     graph = experiment_graph(experiment)
-    # DVC records all of them after this command.
+    # DVC records the results of all jobs after this command.
     check_results(graph.jobs.values(), "summarize", graph.command)
     file = graph.job("tables").folder / METRICS_FILE
     metrics = json.loads(file.read_bytes())["metrics"]["raw"]  # of unnormalized maps

@@ -146,7 +146,7 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Return a text for each class that none of the masks shows that `inspect` has read."""
+        """Return a text for each class of which the masks that `inspect` read show no pixel."""
         notes = []
         for number, name in enumerate(self.entry.classes):
             if not self.pixels_of_id[number]:

@@ -57,8 +57,9 @@ class ExportedNetwork(nn.Module):
     It computes in full precision, and standardizes the images itself.
 
     Args:
-        half: whether the weights of convolutions are stored in half precision. All other numbers
-            stay in full precision: they are few, and running variances are too small for half.
+        half: whether weights with several axes, of convolutions and linear layers, are stored in
+            half precision. All other numbers stay in full precision: they are few, and running
+            variances are too small for half.
     """
 
     mean: Tensor
@@ -69,7 +70,7 @@ class ExportedNetwork(nn.Module):
         super().__init__()
         segmentor = deepcopy(network.segmentor)
         self.segmentor = segmentor.to(memory_format=torch.contiguous_format)
-        # Weights of convolutions have several axes; biases and statistics of batch norm have one.
+        # Biases and statistics of batch norm have one axis.
         for weights in self.segmentor.parameters():
             if half and weights.ndim > 1:
                 weights.data = weights.data.half()
@@ -128,6 +129,7 @@ def export(name: str, out: Path, half: bool = False) -> None:
         class_names=list(experiment.facts.class_names) or ["background", "object"],
         provenance=provenance,
     )
+    # At the end, files of an earlier export are removed, and SUMS arrives last.
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
         write_folder(new, predictor, config, half=half)
         _, exported = read_folder(new)
@@ -237,8 +239,8 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
 def _check_predictions(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
     """Raise a UserError if an exported folder predicts other probabilities than its run.
 
-    They are compared on an image of random pixels, which is not square as the network's input is.
-    So the check also finds runs that the folder cannot hold, such as ensembles.
+    They are compared on an image of random pixels that is not square, unlike the network's input. A
+    folder holds one network, so the check also finds runs of several, such as ensembles.
 
     Args:
         size: side of the network's square input, in pixels.

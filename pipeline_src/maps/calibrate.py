@@ -470,8 +470,8 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
 
 
 def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
-    """Return the content of a NIfTI file with the values `stored`, (z, y, x), and with the affine
-    and the header of the file `original`.
+    """Return the content of a NIfTI file with the values `stored`, (z, y, x) or (K, z, y, x),
+    and with the affine and the header of the file `original`.
     """
     image = nifti(original)
     header = image.header.copy()

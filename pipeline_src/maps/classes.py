@@ -55,6 +55,7 @@ def class_results(
     classes = []
     bands = []
     for k in range(len(raw.classes)):
+        # SQUARED decides whether the interval of ECE contains 0 (`Measurement.intervals`).
         measured = measure(class_counts(raw, k), bins, SEED, resamples, ("ece", SQUARED))
         classes.append(
             {

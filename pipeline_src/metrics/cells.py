@@ -120,14 +120,15 @@ def _with_eight_bit_levels(counts: Counts) -> Arrays:
 
 
 def occupied(counts: Counts) -> tuple[np.ndarray, ...]:
-    """Return the pixels of each level of doubt, predicted class and label that has any: level,
-    predicted class, label, number of pixels, their `Histogram.position`, and how many of them are
-    exactly at the lower end of the level, (m,) each.
+    """Return the entries of the histogram that have a pixel, (m,) each: level of doubt (1 -
+    confidence), predicted class, label, number of pixels, their summed position within the level
+    (`Histogram.position`), and how many of them have exactly the least doubt of the level.
     """
     histogram = counts.histogram
     present = np.nonzero(histogram.count)
     level, predicted, label = present
-    # Pixels exactly on the edge: below f = 0.5 as counted, above it from the rows of images.
+    # The background (f < 0.5) has its own count. Of f >= 0.5 the least doubt is the largest f of
+    # the level, its upper edge, which the rows of images have.
     edge_below = histogram.on_edge[level, label]
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
     return (*present, histogram.count[present], histogram.position[present], edge)

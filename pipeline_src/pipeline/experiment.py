@@ -24,7 +24,7 @@ from pipeline_src.params.schema import Experiment, Split
 from pipeline_src.pipeline import syntax
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
-from pipeline_src.training.models.config import config_files, model_modules, texts
+from pipeline_src.training.models.config import config_files, model_modules, strings
 from pipeline_src.training.posthoc import Calibrated, PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -256,7 +256,7 @@ class ExperimentGraph(Graph):
 
 def _is_inside(file: Path) -> bool:
     """Return whether a model's config is of the package and takes nothing from elsewhere."""
-    named = any(os.path.isfile(os.path.expanduser(text)) for text in texts(file))
+    named = any(os.path.isfile(os.path.expanduser(text)) for text in strings(file))
     return file.is_relative_to(ROOT) and not named and not OUTSIDE.search(file.read_text())
 
 

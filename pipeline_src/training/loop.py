@@ -169,8 +169,9 @@ class TrainingRun:
     def write(self, folder: Path) -> None:
         """Write the files of the finished run.
 
-        They are the networks (trained and averaged), history.csv with a row per epoch, run.json
-        with sizes and, with alphas, alpha.csv with a row per training image and a column per epoch.
+        They are the networks (model.safetensors is `chosen`, averaged.safetensors the average),
+        history.csv with a row per epoch, run.json with sizes and, with alphas, alpha.csv with a row
+        per training image and a column per epoch.
         """
         checkpoint.save_network(folder / "model.safetensors", self.chosen.segmentor)
         checkpoint.save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)

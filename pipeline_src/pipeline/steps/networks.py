@@ -34,9 +34,9 @@ MACHINE: Content = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
 def network_parameters(experiment: ExperimentGraph) -> Content:
     """Return the parameters on which the networks of an experiment depend, besides method and seed.
 
-    The config of the model is only among them if it takes values from outside the package: its file
-    counts as code. `MACHINE` overrides the user's settings of the machine, so they cannot change a
-    fingerprint.
+    `experiment.network_parameters` has the values of the model's config only if these come from
+    outside the package; else it is empty, because the file counts as code. `MACHINE` overrides the
+    user's settings of the machine, so they cannot change a fingerprint.
     """
     settings = experiment.settings
     return experiment.network_parameters | {

@@ -51,6 +51,7 @@ def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor,
     from pipeline_src.training.pixels import planes, valid
 
     is_valid = valid(planes(y))[:, None]  # False for ignored pixels
-    # All planes of a pixel that is ignored in either image are 0, which means ignored.
+    # Of K classes, all planes of a pixel that is ignored in either image are 0, which means
+    # ignored. One plane has no ignored pixels.
     y = (share * y + (1 - share) * y[partner]) * (is_valid & is_valid[partner])
     return share * x + (1 - share) * x[partner], y

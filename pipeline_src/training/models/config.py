@@ -32,21 +32,22 @@ def model_file(config: str) -> Path:
 
 
 def config_files(config: str) -> list[Path]:
-    """Return the config file of a model, and the Python files of `_base_`, directly or not.
+    """Return the config file of a model, and the Python files that its strings name, as those of
+    `_base_` do, directly or not.
 
     Installed files (`_base_ = ["mmseg::..."]`) are left out.
     """
     files = [model_file(config).resolve()]
-    for file in files:  # the loop appends the `_base_` files of each file to this list
-        for text in texts(file):
+    for file in files:  # the loop appends the files that each file names to this list
+        for text in strings(file):
             base = (file.parent / text).resolve()
-            if text.endswith(".py") and "::" not in text and base not in files:
+            if text.endswith(".py") and "::" not in text and base not in files and base.is_file():
                 files.append(base)
     return files
 
 
-def texts(file: Path) -> list[str]:
-    """Return the texts in a config: among them are paths of base configs and names of modules."""
+def strings(file: Path) -> list[str]:
+    """Return all strings in a config: among them are paths of base configs and names of modules."""
     nodes = ast.walk(syntax_tree(file))
     return [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
 
@@ -60,7 +61,7 @@ def model_modules(config: str) -> tuple[str, ...]:
     for file in config_files(config):
         if file.is_relative_to(ROOT):
             modules.add(".".join([PACKAGE, *file.relative_to(ROOT).with_suffix("").parts]))
-        modules.update(text for text in texts(file) if text.startswith(f"{PACKAGE}."))
+        modules.update(text for text in strings(file) if text.startswith(f"{PACKAGE}."))
     return tuple(sorted(modules))
 
 
