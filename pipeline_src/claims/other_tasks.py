@@ -72,6 +72,7 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
         for task in TASKS:
             on_task = [summary for summary in experiments if summary.task == task]
             findings.append(_on_task(protocol, tasks.get(task, task), on_task, contents))
+        # Further entries of a method have findings in "secondary"; C8 judges none.
         by_protocol[protocol] = {**_combined(findings), "secondary": []}
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),

@@ -204,7 +204,7 @@ def card(config: Config, record: Content | None) -> str:
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
     """Return the configuration of an exported folder, and its network with its calibrator.
 
-    The network is on the CPU. All files are checked against their digests first.
+    The network is on the CPU. The files that `SUMS` lists are checked first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.

@@ -24,9 +24,9 @@ def class_counts(raw: Counts, k: int) -> Counts:
     """Return the counts of the pairs (p_k, y == k) of all pixels: probability of the class k, and
     whether a pixel has it.
 
-    The pairs stand where the confidence and correctness of the top label do, so functions of the
-    top label measure the class. The images and their groups are those of `raw`, also where an image
-    has no pixel of the class.
+    The histogram counts as one of top labels (`top`): p_k is in the place of the confidence, and
+    y == k of its correctness. So functions of the top label measure the class. The images and their
+    groups are those of `raw`, also where an image has no pixel of the class.
     """
     of_class = raw.classes[k]
     table = of_class.images.table.copy()

@@ -259,7 +259,10 @@ def exceeded(result: Content, where: str) -> list[str]:
 
 
 def _bound_of(control: Content) -> Bound:
-    """Return the bound that `control`, a result of `controlled`, is about."""
+    """Return the bound that `control`, a result of `controlled`, is about.
+
+    Only the control of a joint bound has the key "joint".
+    """
     return Bound(control["risk"], control["alpha"], joint="joint" in control)
 
 

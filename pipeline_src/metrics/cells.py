@@ -127,8 +127,8 @@ def occupied(counts: Counts) -> tuple[np.ndarray, ...]:
     histogram = counts.histogram
     present = np.nonzero(histogram.count)
     level, predicted, label = present
-    # The background (f < 0.5) has its own count. Of f >= 0.5 the least doubt is the largest f of
-    # the level, its upper edge, which the rows of images have.
+    # The histogram counts these pixels where f < 0.5. Of f >= 0.5 the least doubt is the largest f
+    # of the level; `upper_edge` has the number from the 8-bit levels in the rows of images.
     edge_below = histogram.on_edge[level, label]
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
     return (*present, histogram.count[present], histogram.position[present], edge)

@@ -348,9 +348,9 @@ def validate(
 ) -> Validation:
     """Return the results of a network on the validation images, as an evaluation counts them.
 
-    Object-free crops, if the batches have some, are counted apart from the images. Predictions are
-    unnormalized, at the original size of the masks, with threshold 0.5; for K classes the top class
-    is predicted.
+    Object-free crops, if the batches have some, are counted apart from the images, in the field
+    `null` of the result. Predictions are unnormalized, at the original size of the masks, with
+    threshold 0.5; for K classes the top class is predicted.
 
     Args:
         batches: the result of `validation_batches`.
