@@ -146,7 +146,7 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Return a text for each class of which the masks that `inspect` read show no pixel."""
+        """Return a text for each class that has no pixel in the masks that `inspect` read."""
         notes = []
         for number, name in enumerate(self.entry.classes):
             if not self.pixels_of_id[number]:

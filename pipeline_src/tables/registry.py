@@ -27,7 +27,7 @@ class ByMethod:
 
     Attributes:
         title: what the table shows.
-        roles: the roles of its datasets; `LIKE_ID` has those under a shift, too.
+        roles: the roles of its datasets; `LIKE_ID` also has those under a shift.
         metrics: the metrics in its columns; metrics that are not defined for the number of
             classes are left out, and so are slow ones that were not asked for.
         more: a further note, the first below the table.
