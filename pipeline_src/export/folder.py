@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.export import runs
 from pipeline_src.files import Content, sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
@@ -156,11 +156,18 @@ def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool 
     if record:
         write_text(folder / CALIBRATOR, Record.model_validate(record).file_text())
     write_text(folder / CARD, card(config, record))
-    sums = ""  # as the program sha256sum writes and checks them
+    write_text(folder / SUMS, "\n".join(_digests(folder)) + "\n")
+
+
+def _digests(folder: Path) -> list[str]:
+    """Return the lines of `SUMS`, as the program sha256sum writes and checks them: the digests of
+    all other files of an exported folder.
+    """
+    lines = []
     for name in FILES[:-1]:
         if (folder / name).exists():
-            sums += f"{sha256(folder / name)}  {name}\n"
-    write_text(folder / SUMS, sums)
+            lines.append(f"{sha256(folder / name)}  {name}")
+    return lines
 
 
 def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.export.ExportedProgram:
@@ -204,27 +211,27 @@ def card(config: Config, record: Content | None) -> str:
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
     """Return the configuration of an exported folder, and its network with its calibrator.
 
-    The network is on the CPU. The files that `SUMS` lists are checked first.
+    The network is on the CPU. All files are checked against `SUMS` first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.
     """
-    missing = [name for name in (MODEL, CONFIG, SUMS) if not (folder / name).is_file()]
-    if missing:
+    if not (folder / SUMS).is_file():
         raise UserError(
             f"{folder} is not an exported folder",
-            found=f"no {', '.join(missing)}" if folder.is_dir() else "no such folder",
+            found=f"no {SUMS}" if folder.is_dir() else "no such folder",
             expected="a folder that `export` wrote",
             fix="dense-calibration export --run RUN --out DIR",
         )
-    for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
-        expected, _, name = line.partition("  ")
-        if not (folder / name).is_file() or sha256(folder / name) != expected:
-            raise UserError(
-                f"{folder / name} is not the file that was exported",
-                expected=f"sha256 {expected}, as {SUMS} says",
-                fix="export the run again, or copy the folder again",
-            )
+    recorded = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    changed = set(_digests(folder)) ^ set(recorded)
+    if changed:
+        names = {line.partition("  ")[2] for line in changed}
+        raise UserError(
+            f"files of {folder} are not as they were exported:{listed(sorted(names))}",
+            expected=f"the files that {SUMS} lists, with their SHA-256",
+            fix="export the run again, or copy the folder again",
+        )
     config = Config.model_validate_json((folder / CONFIG).read_bytes())
     method = PostHoc()
     fitted = {}

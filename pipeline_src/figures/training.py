@@ -39,8 +39,8 @@ class Curve(NamedTuple):
     title: str
     label: str
     column: str
-    factor: int
-    digits: int
+    factor: int = 1
+    digits: int = 3
     is_comparable: bool = True
 
     def methods(self, facts: Facts) -> list[str]:
@@ -55,8 +55,6 @@ CURVES = {  # name of the figure -> its curve
         title="Loss of the training images",
         label="Loss",
         column="loss",
-        factor=1,
-        digits=3,
         is_comparable=False,
     ),
     "accuracy": Curve(
@@ -73,7 +71,7 @@ CURVES = {  # name of the figure -> its curve
         factor=100,
         digits=2,
     ),
-    "alpha": Curve(title="Learned perturbation level α", label="α", column="", factor=1, digits=3),
+    "alpha": Curve(title="Learned perturbation level α", label="α", column=""),
 }
 
 

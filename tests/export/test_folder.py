@@ -58,15 +58,17 @@ def test_the_code_of_the_card_needs_only_torch_and_opencv(classes, image, tmp_pa
 
 
 @pytest.mark.parametrize("name", [folder.MODEL, folder.CONFIG, folder.CALIBRATOR])
-@pytest.mark.parametrize(("fault", "shown"), [("missing", ""), ("damaged", "sha256")])
-def test_a_faulty_file_is_named(name, fault, shown, tmp_path):
+@pytest.mark.parametrize("fault", ["missing", "damaged", "not listed"])
+def test_a_faulty_file_is_named(name, fault, tmp_path):
     exported_folders.write(tmp_path, predictor(fitted=record()))
     file = tmp_path / name
     if fault == "missing":
         file.unlink()
+    elif fault == "damaged":
+        file.write_bytes(b"damaged")
     else:
-        file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(UserError, match=rf"{name}(.|\n)*{shown}"):
+        (tmp_path / folder.SUMS).write_text("")
+    with pytest.raises(UserError, match=name):
         folder.read_folder(tmp_path)
 
 
