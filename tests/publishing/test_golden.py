@@ -19,7 +19,7 @@ from project import ROOT
 
 from pipeline_src.publishing import published, rebuild
 
-NAME = "cod"  # two classes, one seed, six methods, in- and out-of-distribution sets: the smallest of its kind
+NAME = "cod"  # two classes, three seeds, in- and out-of-distribution sets: one of the smallest of its kind
 TOLERANCE = 1e-9
 
 
@@ -50,7 +50,7 @@ def test_numbers_are_the_published_ones(rebuilt, name):
         dict(numbers(json.loads((folder / name).read_text(encoding="utf-8"))))
         for folder in (ROOT / published.FOLDER / NAME, rebuilt)
     )
-    assert len(committed) > 1000
+    assert len(committed) > 900
     assert computed == pytest.approx(committed, rel=TOLERANCE, abs=TOLERANCE)
 
 

@@ -27,7 +27,7 @@ from pipeline_src.publishing import published, rebuild
 from pipeline_src.publishing.publish import publish as publish_experiment
 from pipeline_src.publishing.published import Publication, published_counts
 
-MOST_FILES, MOST_BYTES = 300, 95e6
+MOST_FILES, MOST_BYTES = 300, 100e6
 
 
 @pytest.fixture(autouse=True)
