@@ -161,8 +161,8 @@ class Evaluation:
 
     @property
     def ids(self) -> Sequence[str]:
-        """The names of the images: their numbers in the order of adding, or those of the loaded
-        file, sorted.
+        """The names of the images, sorted: those of a loaded file, and of added ones their numbers
+        in the order of adding.
         """
         return self.counts.images.ids
 
@@ -259,8 +259,10 @@ def calibration_report(
     *,
     volumes: bool = False,
 ) -> CalibrationReport:
-    """Return every metric of some images with its confidence interval; arguments are those of
-    `Evaluation`."""
+    """Return every metric of some images with its confidence interval.
+
+    Arguments are those of `Evaluation`, `Evaluation.update` and `Evaluation.compute`.
+    """
     evaluation = Evaluation(ignore, volumes=volumes).update(probabilities, masks)
     return evaluation.compute(bins, intervals, groups)
 

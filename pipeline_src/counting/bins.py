@@ -178,8 +178,9 @@ def _add_pixels(
             rest in 2^-24 / LEVELS. An int64 is too short for one sum of scores.
         cells: (m,) the cells to which numbers are added.
         count, hits: (m,) pixels of each cell, and hits among them.
-        start, position: a pixel has the score `start`, in levels; all pixels of a cell together
-            have `position` on top (`Histogram`).
+        start: (m,) the score at which each cell begins, in levels.
+        position: (m,) sum of the distances of a cell's pixels from `start`, in 1 / POSITION of a
+            level. The summed score is count * start + position / POSITION levels.
     """
     units, fractions = np.divmod(position, POSITION)
     width = LEVELS // sums.shape[1]  # of a level, in units of 1 / LEVELS; above 1 on a coarse grid

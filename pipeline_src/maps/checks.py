@@ -228,7 +228,8 @@ def count_folder(
     whole_maps: bool = False,
     weighted_f: bool = False,
 ) -> FolderCounts:
-    """Return the counts of all pairs, after a check of what their values show together.
+    """Return the counts of all pairs with the digest of their masks, after a check of what their
+    values show together.
 
     Args:
         form: of all maps.
@@ -236,7 +237,8 @@ def count_folder(
         weighted_f: whether weighted F is computed with these.
 
     Raises:
-        UserError: names all files that cannot be used, or what their values do not show.
+        UserError: names all files that cannot be used, or what the values of all files leave open,
+            such as which value of a mask is the object.
     """
     counted = FolderCounts(form, whole_maps=whole_maps, weighted_f=weighted_f)
     masks = sha256()

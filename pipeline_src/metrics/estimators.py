@@ -1,8 +1,8 @@
 """Estimators of (mis)calibration and ranking from cells of a score.
 
-Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the score, and returns
-an array of shape (...): one number, or one per resample of a bootstrap. N is the number of pixels.
-`registry` has the definitions.
+Each returns an array of shape (...): one number, or one per resample of a bootstrap. Most take
+`Bins`, arrays of shape (..., K) over cells in ascending order of the score; AP, AUC and mIoU take
+rates. N is the number of pixels. `registry` has the definitions.
 
 Estimators that sort pixels (equal mass, sweep, AURC, AUGRC) take the pixels of a cell as tied. In
 8-bit and 16-bit maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS =

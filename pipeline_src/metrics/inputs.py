@@ -302,8 +302,9 @@ class Ranked(Input):
 
 @cache
 def _cell_of_level() -> np.ndarray:
-    """Return the cell of `Ranked` to which each level of confidence belongs, (LEVELS,), both
-    ascending.
+    """Return the cell of `Ranked` to which each level of confidence belongs, (LEVELS,).
+
+    Cells are formed from doubt 0 on, and numbered from the least confidence.
     """
     starts = [0]  # the first level of doubt of each cell, and at last `LEVELS`
     while starts[-1] < LEVELS:

@@ -211,6 +211,9 @@ def _of_same_inputs(job: Job, name: str, manifest: Manifest, roles: Iterable[str
 def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> Content:
     """Return the record of a new file for the manifest.
 
+    A file of `Job.depends_on` also has the roles of its inputs, its seconds, and no fingerprint
+    that was kept for it (`kept`).
+
     Args:
         seconds: name -> seconds that the job's work took for a file of `Job.depends_on`.
     """

@@ -247,7 +247,7 @@ def rebuild_report(folder: Path, out: Path) -> None:
         provenance=publication.made,
         data=publication.data,
         described=method_descriptions(publication.facts),
-        command="snakemake --cores all published",
+        command=f"dense-calibration rebuild --report --experiment {publication.facts.experiment}",
         task=catalog.tasks().get(entry.task, "") if entry else "",
         claims=json.loads((out / "claims.json").read_bytes()),
     )

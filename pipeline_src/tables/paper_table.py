@@ -87,7 +87,6 @@ class PaperTable:
         The key is "" if the rows have no protocol, or if there are no rows: a table without rows is
         printed for its notes.
         """
-        # The rows of a protocol need not follow each other.
         by_protocol: dict[str, list[Row]] = {}
         for row in self.rows:
             by_protocol.setdefault(row.get("protocol", ""), []).append(row)

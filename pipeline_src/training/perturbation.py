@@ -154,7 +154,9 @@ class AdaptivePerturbation(Perturbing):
 
     @property
     def highest(self) -> float:
-        """The largest alpha after a step: 0.01 below the bound, as in the authors' program."""
+        """The alpha to which one at the bound falls back: 0.01 below it, as in the authors'
+        program.
+        """
         return max(0.0, self.bound - 0.01)
 
 

@@ -59,7 +59,7 @@ class ASLPGroups(ASLPCL):
         return np.where(self._replaced, self._null_target / self.beta, super().levels(batch))
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """Update the alphas of those images of a step that were not replaced by crops.
+        """Update the alphas by those images of a step that were not replaced by crops.
 
         Args:
             m: margins of the step's images, (B,): how confidently logits agree with labels.

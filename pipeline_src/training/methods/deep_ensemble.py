@@ -12,8 +12,8 @@ from pipeline_src.training.posthoc import PostHoc
 
 
 class DeepEnsemble(PostHoc):
-    """The mean probability of the networks of all the experiment's seeds: one run, filed under the
-    first seed.
+    """The mean probability of the networks of a method (`of`, by default the baseline) with all
+    seeds of the experiment: one run, filed under the first seed.
 
     Kind: posthoc
     Idea: The probabilities of networks that differ only in their seed are averaged.

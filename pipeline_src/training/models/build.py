@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderDecoder:
-    """Return the segmentor that a config of mmsegmentation describes, in train mode, no loss.
+    """Return the segmentor that a config of mmsegmentation describes, in train mode.
 
     Each head has one logit a pixel for two classes, else K. Initial weights are drawn from torch's
     global generator: seed it before.
@@ -43,7 +43,7 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
     with DefaultScope.overwrite_default_scope("mmseg"):
         with reading(f"model.config: {config} can't be built", fix="correct it, or its `_base_`"):
             model = read_config(config).model
-            # The removal returns the names of the weights. With `pretrained` the config keeps them.
+            # With `pretrained` only their names are wanted, so they are removed from a copy.
             weights = remove_weights(copy.deepcopy(model) if pretrained else model)
             set_classes(model, classes)
             segmentor = MODELS.build(model)
@@ -96,8 +96,8 @@ def remove_weights(node: Any) -> list[str]:
 def set_classes(model: Any, classes: int) -> None:
     """Set one logit a pixel for two classes, else K, for each head in the config of a model.
 
-    The model then predicts whole images, and has no loss, sampler or normalization of
-    mmsegmentation: the training loop has its own.
+    The model then predicts whole images, without sampler or normalization of mmsegmentation: the
+    training loop has its own, and its own loss. A head's loss only carries the head's weight.
     """
     for head in [model.decode_head, *_listed(model.get("auxiliary_head") or [])]:
         losses = _listed(head.get("loss_decode") or {})
@@ -106,7 +106,6 @@ def set_classes(model: Any, classes: int) -> None:
             out_channels=1 if classes == 2 else classes,
             threshold=0.5,  # of one logit; mmsegmentation's default is 0.3
             sampler=None,
-            # Never called (the loss is the method's); it carries the weight of the head.
             loss_decode=dict(
                 type="CrossEntropyLoss",
                 use_sigmoid=True,
