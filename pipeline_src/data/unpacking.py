@@ -53,8 +53,9 @@ def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
             f"archive {archive} cannot be unpacked",
             found=f"{type(error).__name__}: {error}",
             expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
-            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` "
-            "instead of `archive:`",
+            fix="if it has too many bytes, raise `max_unpacked_gb` of the dataset; else download it "
+            "again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of "
+            "`archive:`",
         ) from error
 
 
@@ -66,9 +67,7 @@ def _check_member(name: str, left: float) -> None:
         left: bytes that are left of the limit on the unpacked size, after this member.
     """
     if left < 0:
-        raise ValueError(
-            f"too many bytes up to {name}; `max_unpacked_gb` of the dataset allows more"
-        )
+        raise ValueError(f"too many bytes up to {name}")
     if os.path.isabs(name) or os.path.normpath(name).startswith("../"):
         raise ValueError(f"{name} leads out of the archive's folder")
 
