@@ -53,7 +53,7 @@ def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
             f"archive {archive} cannot be unpacked",
             found=f"{type(error).__name__}: {error}",
             expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
-            fix="if it has too many bytes, raise `max_unpacked_gb` of the dataset; else download it "
+            fix="with too many bytes, raise `max_unpacked_gb` of the dataset; else download it "
             "again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of "
             "`archive:`",
         ) from error

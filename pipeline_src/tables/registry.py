@@ -73,7 +73,7 @@ MAIN = ByMethod(
 )
 TABLES: Mapping[str, Callable[[Results], PaperTable]] = MappingProxyType(
     {
-        "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
+        "T1": ByMethod("Calibration on images of the task", LIKE_ID, ("ece", "oe")),
         "T2": ByMethod(
             "Accuracy kept",
             LIKE_ID,
@@ -122,7 +122,7 @@ TABLES: Mapping[str, Callable[[Results], PaperTable]] = MappingProxyType(
         ),
         "T9": cost,
         "T11": ByMethod(
-            "Selective prediction in distribution",
+            "Selective prediction on images of the task",
             LIKE_ID,
             ("aurc", "augrc"),
             "The error if the least confident pixels are left out.",

@@ -73,7 +73,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
                     captions[split] = f"{split}: {experiment.captions[split]}"
             rows += found
     notes = list(captions.values()) + missing
-    return PaperTable("Other tasks, in distribution", by_split(rows), notes=notes)
+    return PaperTable("Other tasks", by_split(rows), notes=notes)
 
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
@@ -102,7 +102,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
     rows.sort(key=_protocol)
-    return PaperTable("Networks on the same data, in distribution", rows, notes=missing)
+    return PaperTable("Networks on the same data", rows, notes=missing)
 
 
 def _chosen(

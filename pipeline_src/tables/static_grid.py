@@ -39,6 +39,6 @@ def static_grid(results: Results) -> PaperTable:
     if not rows:
         change = "add the entries “static-…” to “methods:” of the experiment"
         below = [not_run(facts.experiment, "a grid over α and β", change)]
-    title = "Static label perturbation over α and β, in distribution"
+    title = "Static label perturbation over α and β, on images of the task"
     quantities = METRICS | {"strength": STRENGTH}
     return PaperTable(title, rows, about=about(facts), notes=below, quantities=quantities)

@@ -29,8 +29,8 @@ def write_tables(results: Results, folder: Path) -> None:
 
 
 def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
-    """Yield the number and title of each table, such as "T1 Calibration in distribution", and its
-    printed tables by protocol. The main table, which has no number, is the first.
+    """Yield the number and title of each table, such as "T2 Accuracy kept", and its printed tables
+    by protocol. The main table, which has no number, is the first.
     """
     for name, make in ({"": MAIN} | dict(TABLES)).items():
         table = make(results)
