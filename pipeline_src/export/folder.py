@@ -211,7 +211,7 @@ def card(config: Config, record: Content | None) -> str:
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
     """Return the configuration of an exported folder, and its network with its calibrator.
 
-    The network is on the CPU. All files are checked against `SUMS` first.
+    The network is on the CPU. The files that `export` writes are checked against `SUMS` first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.
