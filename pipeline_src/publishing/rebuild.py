@@ -42,7 +42,8 @@ from pipeline_src.publishing.published import (
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")  # a folder for each experiment
-NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+# Ends of lines and numbers: `split` keeps the numbers, so numbers and texts of a line alternate.
+NUMBER = re.compile(r"(?<=\n)|(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 TOLERANCE = 1e-9  # absolute difference of two numbers that count as equal
 # Relative difference of two numbers that count as equal: one unit in the last of the `DIGITS`
 # digits that files have, and a little for rounding.
@@ -177,14 +178,15 @@ def difference(published: str, computed: str) -> str:
     """
     if published == computed:
         return ""
-    # Texts and numbers in turn: texts must be equal, numbers nearly equal.
+    # Texts and numbers in turn, no number after the end of a line: texts must be equal, numbers
+    # nearly equal.
     pieces = zip_longest(NUMBER.split(published), NUMBER.split(computed), fillvalue="")
     for place, (a, b) in enumerate(pieces):
         equal = a == b
         if place % 2 == 1 and a and b:
             equal = math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE)
         if not equal:
-            return f"{a[-60:]!r} is {b[-60:]!r}"
+            return f"{a!r} is {b!r}"
     return ""
 
 

@@ -78,7 +78,11 @@ def test_histories_and_alphas_are_unpacked(tmp_path):
         ('{"ece": 0.12345678}', '{"ece": 0.12345699}', "'0.12345678' is '0.12345699'"),
         ("| 1.0 | –", "| 1.0000000001 | –", ""),
         ("| 1.0 | –", "| 1.0 | 2.0", "–"),
-        ("a", "a 1", "is"),
+        (
+            "refuted\nas in all the other experiments that have this claim, and in none without it",
+            "supported\nas in all the other experiments that have this claim, and in none without it",
+            "refuted",
+        ),
         ("a", "", "is"),
     ],
 )
