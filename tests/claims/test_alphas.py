@@ -49,9 +49,12 @@ def test_a_saw_alone_is_no_difference(beta):
 
 
 def test_images_that_differ_are_distinguished_from_the_saw():
-    result = judged(s0=saw(np.full(500, 4.0)) * np.random.default_rng(1).uniform(0.5, 1.5, (500, 1)))
+    values = saw(np.full(500, 4.0)) * np.random.default_rng(1).uniform(0.5, 1.5, (500, 1))
+    result = judged(s0=values)
     assert result.says() == FOR
     assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
+    values[:, : 60 - 2 * 60 // 5] = 0.5  # epochs before the last two fifths
+    assert judged(s0=values).effect.value == result.effect.value
     nine = judged(s0=saw(np.full(9, 4.0)) * np.linspace(0.5, 1.5, 9)[:, None])
     assert nine.says() == INCONCLUSIVE and nine.effect.interval()[0] > 0
 

@@ -195,6 +195,12 @@ def test_a_fault_is_named_and_left_out_on_request(run, tmp_path, name):
         assert "z" in rows and summary["problems"] >= 1 and summary["samples"] == len(rows)
 
 
+def test_an_alpha_channel_may_be_opaque(run):
+    opaque = io.BytesIO()
+    Image.fromarray(mask()).convert("RGBA").save(opaque, "png")
+    assert run(with_mask(opaque.getvalue()))[1]["samples"] == 2
+
+
 def test_all_faults_come_at_once(run):
     files = {"Image/a.jpg": b"", "GT/a.png": encoded(mask()), "GT/b.png": encoded(mask()), "Image/c.jpg": WHOLE}
     with pytest.raises(UserError) as error:

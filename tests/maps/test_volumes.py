@@ -29,7 +29,7 @@ def cases(tmp_path_factory) -> Path:
     """Twelve volumes as probabilities and logits, in the forms of several programs."""
     root = tmp_path_factory.mktemp("volumes")
     random = np.random.default_rng(0)
-    for folder in ("logits", "arrays", "nnunet", "classes"):
+    for folder in ("logits", "two logits", "arrays", "nnunet", "classes"):
         (root / folder).mkdir()
     for case in range(12):
         z = random.normal(0, 3, SHAPE).astype(np.float32)
@@ -40,6 +40,7 @@ def cases(tmp_path_factory) -> Path:
         np.savez_compressed(root / f"nnunet/c{case}.npz", probabilities=np.stack([1 - f, f]))
         save_nifti(root / f"nnunet/c{case}.nii.gz", truth)
         np.save(root / f"logits/c{case}.npy", z)
+        np.save(root / f"two logits/c{case}.npy", np.stack([-z / 2, z / 2]))
         np.save(root / f"arrays/c{case}.npy", truth)
         save_nifti(root / f"classes/c{case}.nii", np.stack([1 - f, f / 2, f / 2]))
     return root
@@ -124,6 +125,17 @@ def test_a_fit_to_logits_takes_those_that_probabilities_cannot_hold(tmp_path):
     calibrate_folder(*folders, resamples=0, logits=True)
     record = json.loads((out / "calibrator.json").read_text())
     assert record["parameters"]["temperature"] == pytest.approx(20, rel=0.05)
+
+
+def test_of_two_logits_the_difference_is_fitted(cases, tmp_path):
+    temperatures = []
+    for folder in ("logits", "two logits"):
+        folders = (cases / folder, cases / "arrays", cases / folder, tmp_path / folder)
+        calibrate_folder(*folders, resamples=0, logits=True)
+        record = json.loads((tmp_path / folder / "calibrator.json").read_text())
+        temperatures.append(record["parameters"]["temperature"])
+    assert temperatures[1] == pytest.approx(temperatures[0], rel=1e-4)
+    assert temperatures[0] == pytest.approx(2, rel=0.1)  # the labels are drawn with it
 
 
 def test_patterns_pair_by_what_the_stars_stand_for(cases, tmp_path):

@@ -112,12 +112,13 @@ def test_marks(measured, expected):
 
 def test_below_the_noise_floor_nothing_is_ranked():
     def of(ece: float, floor: float) -> Measurement:
-        return by_hand({"ece": [ece], "ece_floor": [floor]}, np.zeros(11))
+        return by_hand({"ece": [ece], "ece_floor": [floor], "oe": [0.1]}, np.zeros(11))
 
     marked = marks("ece", {"a": of(0.001, 0.002), "b": of(0.0015, 0.002), "c": of(0.1, 0.002)})
     assert marked == {"a": FLOOR, "b": FLOOR}
     assert marks("ece", {"a": of(0.003, 0.002), "b": of(0.1, 0.002)}) == {"a": BEST}
-    assert marks("ece", {"a": of(0.001, 0.002)}) == {"a": FLOOR}
+    for metric in ("ece", "oe"):
+        assert marks(metric, {"a": of(0.001, 0.002)}) == {"a": FLOOR}
 
 
 def test_marks_are_shown_and_explained(tables, written):

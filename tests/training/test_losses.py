@@ -364,12 +364,12 @@ def test_means_around_are_plain_loops():
 
 
 def test_nacl_of_classes_by_hand():
-    y = labels("000", "001", "002")
+    y = labels("000", "001", "002", "000")
     z = torch.zeros_like(y)
     z[0, :, 1, 1] = torch.tensor([2.0, -1.0, 0.5])
     # around the center: 7, 1 and 1 of nine; elsewhere the logits are 0 and the shares sum to 1
     center = abs(2 - 7 / 9) + abs(-1 - 1 / 9) + abs(0.5 - 1 / 9)
-    assert float(penalty("nacl", z, y, 3)) == pytest.approx(3 / 3 * (8 * 1 + center) / 9)
+    assert float(penalty("nacl", z, y, 3)) == pytest.approx(3 / 3 * (11 * 1 + center) / 12)
 
 
 def test_nacl_of_one_logit_is_that_of_two_at_their_best_level():
