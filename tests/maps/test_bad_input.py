@@ -78,6 +78,8 @@ JUDGE = [  # name, files, options, names in the error
         {},
         ["a.npy", "b.npy", "mask.argmax(axis=0)"],
     ),
+    ("NaN in logits", {"maps/b.npy": 8 * P - np.where(DISC, np.nan, 4)}, {"logits": True}, ["b.npy", "NaN"]),
+    ("integers as logits", {"maps/b.npy": np.uint8(255 * P)}, {"logits": True}, ["b.npy", "uint8"]),
     ("probabilities as logits", {}, {"logits": True}, ["a.npy", "leave out --logits"]),
     ("classes as logits", CLASSES, {"logits": True}, ["a.npy", "leave out --logits"]),
     ("classes as uint8", {f"maps/{k}.npy": np.uint8(255 * THREE) for k in "ab"}, {}, ["uint8", "by 255"]),
