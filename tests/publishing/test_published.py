@@ -83,6 +83,7 @@ def test_histories_and_alphas_are_unpacked(tmp_path):
             "supported\nas in all the other experiments that have this claim, and in none without it",
             "refuted",
         ),
+        ("a", "a 1", "is"),
         ("a", "", "is"),
     ],
 )
