@@ -70,10 +70,8 @@ def reliability_table(
         "low": band[:, 0],
         "high": band[:, 1],
     }
-    names = list(columns)
-    arrays = list(columns.values())
-    table: np.recarray = np.rec.fromarrays(arrays, names=names)  # type: ignore[call-overload]
-    return table
+    dtype = np.dtype([(name, column.dtype) for name, column in columns.items()])
+    return np.rec.fromarrays(list(columns.values()), dtype=dtype)
 
 
 def corner(tables: Sequence[np.recarray]) -> float:
