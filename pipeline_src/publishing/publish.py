@@ -44,6 +44,8 @@ from pipeline_src.python_source import changed_code, commit
 log = logging.getLogger(__name__)
 
 MINUTES = "training, all runs"  # key of `Publication.made`: minutes that trainings and fits took
+# Keys of `Publication.made` that disclose what is special about runs.
+DISCLOSED = ("kept results", "other versions")
 # Decimals of published alphas, probabilities that change by thousandths in an epoch.
 ALPHA_DIGITS = 4
 CODE = "code.txt"  # of each trained run in `RUNS`: the digest of the code that trained it
@@ -61,14 +63,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names a new run that is not finished or not current; or settings, images or
             groups differ from those of the published runs, or the code from its commit.
     """
-    changed = changed_code()
-    if changed:
-        raise UserError(
-            "publish needs the code of a commit",
-            found=f"changed since {commit()}:{listed(changed)}",
-            expected="no change: the commit tells which code made the numbers",
-            fix="git commit, or git stash",
-        )
+    _check_commit()
     folder = FOLDER / graph.name
     # Without an earlier publishing, all datasets and runs are new.
     earlier = Publication(graph.facts, {}, {}, {}, {}, [], {})
@@ -84,6 +79,26 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
             rebuild_report(staging, Path(computed))
         replace_computed(staging, Path(computed))
     return folder
+
+
+def _check_commit() -> None:
+    """Raise a UserError if the code is not that of a commit, or if git names none."""
+    made_at = commit()
+    changed = changed_code()
+    if not made_at:
+        raise UserError(
+            "publish needs the code of a commit",
+            found="no commit that git can read here",
+            expected="a clone of the repository: the commit tells which code made the numbers",
+            fix="`git status` names the reason, such as a clone of another owner",
+        )
+    if changed:
+        raise UserError(
+            "publish needs the code of a commit",
+            found=f"changed since {made_at}:{listed(changed)}",
+            expected="no change: the commit tells which code made the numbers",
+            fix="git commit, or git stash",
+        )
 
 
 def write_sources(
@@ -141,7 +156,7 @@ def write_sources(
         notes=earlier.notes,
         groups=groups,
         params=params,
-        made=provenance(report) | _origin(trained.values(), earlier.made),
+        made=_joined(earlier.made, provenance(report)) | _origin(trained.values(), earlier.made),
         data=[rows[split] for split in splits],
         files={},
         counts_in=earlier.counts_in,
@@ -186,6 +201,18 @@ def _check_unchanged(graph: ExperimentGraph, what: str, earlier: object, now: ob
         )
 
 
+def _joined(earlier: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of `Publication.made` of today, with what an earlier publishing disclosed
+    of its runs, which stay published.
+    """
+    joined = dict(now)
+    for name in DISCLOSED:
+        texts = [made[name] for made in (earlier, now) if name in made]
+        if texts:
+            joined[name] = "; ".join(dict.fromkeys(texts))
+    return joined
+
+
 def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str]:
     """Return the machines on which all runs were trained or fitted, and the sum of their minutes,
     as entries of `Publication.made`.
@@ -196,7 +223,7 @@ def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str
         trained: the jobs of runs that are new in the publication.
         earlier: `Publication.made` of the earlier publishing, to which the new runs are added.
     """
-    machines = [earlier["machine"]] if "machine" in earlier else []
+    machines = earlier["machine"].split("; ") if "machine" in earlier else []
     minutes = float(earlier.get(MINUTES, "0").split()[0])
     for job in trained:
         manifest = job.manifest

@@ -175,7 +175,10 @@ def test_code_without_a_commit_is_not_published(tmp_path, monkeypatch):
     (package / "slp.py").write_text("STRENGTH = 2\n")
     (package / "new.py").write_text("")
     assert python_source.changed_code() == ["pipeline_src/slp.py", "pipeline_src/new.py"]
-    with pytest.raises(UserError, match=r"-dirty|slp\.py"):
+    with pytest.raises(UserError, match=r"-dirty(.|\n)*slp\.py"):
+        publish_experiment(None)
+    (clone / ".git").rename(tmp_path / "no.git")  # so is a clone of another owner, which git does not read
+    with pytest.raises(UserError, match="git status"):
         publish_experiment(None)
 
 
@@ -187,6 +190,7 @@ class Finished:
     hash: str = "a"
     groups: str = ""
     code: str = "first"
+    machine: str = "m"
     name: str = "one"
     command = "snakemake"
     settings = Mock(model_dump=lambda **_: {"image_size": 96, "training": {"epochs": 60, "device": "auto"}})
@@ -200,7 +204,7 @@ class Finished:
     def run(self, method: str, seed: int) -> SimpleNamespace:
         Path("trained").mkdir(exist_ok=True)
         Path("trained/history.csv").write_text("epoch\n1\n")
-        made = SimpleNamespace(made={"machine": "m", "seconds": 60})
+        made = SimpleNamespace(made={"machine": self.machine, "seconds": 60})
         return SimpleNamespace(folder=Path("trained"), manifest=made, ingredients={"code": self.code})
 
     def job(self, name: str) -> SimpleNamespace:
@@ -222,6 +226,17 @@ def publish_again(monkeypatch):
 
 
 MORE = replace(FACTS, seeds=(0, 1))
+
+
+def test_what_published_runs_disclose_stays(publish_again, monkeypatch):
+    monkeypatch.setattr(publishing, "provenance", lambda report: {"commit": "a", "kept results": "slp: renamed"})
+    publish_again()
+    monkeypatch.setattr(publishing, "provenance", lambda report: {"commit": "b", "other versions": "torch 2.12"})
+    made = publish_again(facts=MORE, machine="n").made
+    assert made["kept results"] == "slp: renamed" and made["other versions"] == "torch 2.12" and made["commit"] == "b"
+    assert made["machine"] == "m; n"
+    more = replace(MORE, seeds=(0, 1, 2))
+    assert publish_again(facts=more, machine="n").made["machine"] == "m; n"
 
 
 def test_runs_on_other_images_or_masks_are_not_added(publish_again):
