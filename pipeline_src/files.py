@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import hashlib
 import json
@@ -40,9 +39,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept, since numpy and matplotlib choose a format by it.
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem[:100]}-", suffix=path.suffix
-        )
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-", suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -115,7 +112,8 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = getattr(error, "errno", None)
-        name = str(getattr(error, "filename", None) or path)
+        named = Path(str(getattr(error, "filename", None) or path)).absolute()
+        folder = path.absolute().parent
         if number in FULL or _free(path) < SPARE:
             raise UserError(
                 f"{path} could not be written: the disk is full",
@@ -124,7 +122,7 @@ def writing(path: Path) -> Iterator[None]:
                 fix="free some space, and start the same command again",
             ) from error
         # Only an error about the folder of `path`, a folder above it or a file in it.
-        if number in READ_ONLY and (name in str(path.parent) or str(path.parent) in name):
+        if number in READ_ONLY and (folder.is_relative_to(named) or named.is_relative_to(folder)):
             raise UserError(
                 f"{path} could not be written: its folder is not writable",
                 found=error,
@@ -149,9 +147,12 @@ def visible_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
     Hidden files and folders are left out. Symbolic links to folders are followed, but a folder that
     has several paths is yielded once.
+
+    Raises:
+        OSError: a folder cannot be read; `os.walk` alone would leave out its files without a word.
     """
     visited = set()
-    for path, subfolders, names in os.walk(top, followlinks=True):
+    for path, subfolders, names in os.walk(top, followlinks=True, onerror=_raise):
         folder = Path(path)
         target = folder.resolve()
         if target in visited:  # a link can lead back to a folder above it
@@ -163,6 +164,11 @@ def visible_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
         subfolders.sort(key=lambda name: (folder / name).is_symlink())
         yield folder, subfolders, [name for name in names if not _hidden(name)]
+
+
+def _raise(error: OSError) -> None:
+    """Raise an error that `os.walk` reports."""
+    raise error
 
 
 def _hidden(name: str) -> bool:
@@ -219,15 +225,9 @@ def reading(problem: str, *, expected: str | None = None, fix: str | None = None
     """
     try:
         yield
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        csv.Error,
-    ) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a config is a program, and libraries have errors of their own
         raise UserError(
             problem, found=f"{type(error).__name__}: {error}", expected=expected, fix=fix
         ) from error

@@ -111,7 +111,7 @@ def _measurement(
 
 def accuracy_band(runs: Sequence[Measurement], bins: int) -> np.ndarray | None:
     """Return the error bars of a method's reliability diagram, (bins + 1, 2) confidence limits of
-    the accuracy (`band_of_sums`); None without a pixel.
+    the accuracy (`band_of_sums`); None without a pixel or without resamples.
 
     Args:
         runs: the measurement of each seed, with its sums by bin.
@@ -135,7 +135,8 @@ def band_of_sums(
     These are 95 % confidence limits of the accuracy in each bin and, in the last row, over all
     pixels, of all seeds pooled. The limits cover the sampling of images and, with several seeds,
     the variance of training (`Estimate`). The limits of a bin are NaN if, for one of the seeds,
-    fewer than `FEW_GROUPS` units have pixels in it; with fewer units than that, all must have some.
+    fewer than `FEW_GROUPS` units have pixels in it, or a resample leaves it empty; with fewer units
+    than that, all must have some.
 
     The accuracy of all seeds' pixels is the mean of the seeds' weighted by their shares w of the
     pixels. Its standard error of training is s sqrt(sum w^2), with s the standard deviation over

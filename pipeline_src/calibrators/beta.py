@@ -21,14 +21,14 @@ class BetaCalibrator(Calibrator):
     """Give probabilities near 0 and near 1 a slope each: the three-parameter map of Kull et al.
 
     It is fitted by maximum likelihood under a, b >= 0, so it never falls. It contains Platt scaling
-    (a = b) and the identity. It moves the threshold: the class of a pixel may change.
+    of slopes that are not negative (a = b) and the identity. It moves the threshold: the class of a
+    pixel may change.
 
     Kind: posthoc
     Idea: The two ends of the scale have a slope each. The threshold moves.
     Formula: `f' = sigmoid(a log f - b log(1 - f) + c)`, `a, b >= 0`, of least NLL on the validation
         images
     Changes: probabilities and, by the bias, classes
-    Cost: none; the fit is one pass over the validation images
     Setting: Maximum likelihood, as the authors'. Ours: a pixel stands for a sample.
     Source: Kull, Silva Filho, Flach, AISTATS 2017
     """

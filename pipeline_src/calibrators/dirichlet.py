@@ -30,7 +30,6 @@ class DirichletCalibrator(Calibrator):
     Formula: `softmax(W log f + b)` of least NLL + `lambda mean_ij W_ij^2 + mu mean_j b_j^2` on the
         validation images, i != j
     Changes: probabilities and classes
-    Cost: none; the fit is one pass over the validation images
     Setting: The authors' map and regularization. Ours: `lambda = mu = 1`, where they search both by
         cross-validation; a pixel stands for a sample.
     Source: Kull et al., NeurIPS 2019

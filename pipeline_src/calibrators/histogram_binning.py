@@ -22,7 +22,6 @@ class HistogramBinningCalibrator(Calibrator):
     Idea: Ten numbers in place of all probabilities: what a low ECE by itself is worth.
     Formula: `f'` = share of foreground of the validation pixels in the bin of `f`, of ten
     Changes: probabilities and, near the threshold, classes
-    Cost: none; the fit is one pass over the validation images
     Setting: Ten bins, as the authors. Ours: of equal width; a pixel stands for a sample.
     Source: Zadrozny and Elkan, ICML 2001
     """

@@ -36,7 +36,6 @@ class ImageTemperatureCalibrator(Calibrator):
     Formula: `f = sigmoid(z / T)`, `log T = a + b x`, of least NLL on the validation images; `x` the
         mean predictive entropy of the image in nats
     Changes: probabilities
-    Cost: none; the fit is one pass over the validation images
     Setting: No author's. A pixel stands for a sample.
     Source: ours, after Guo et al., ICML 2017
     """

@@ -23,7 +23,6 @@ class IsotonicCalibrator(Calibrator):
     Idea: The best rising function of the probability.
     Formula: `f' = m(f)`, `m` rising, of least squared error on the validation images
     Changes: probabilities and, near the threshold, classes
-    Cost: none; the fit is one pass over the validation images
     Setting: No parameters. Ours: a pixel stands for a sample.
     Source: Zadrozny and Elkan, KDD 2002
     """

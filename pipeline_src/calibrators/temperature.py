@@ -25,7 +25,6 @@ class TemperatureCalibrator(Calibrator):
     Idea: One number, fitted on the validation images, divides all logits.
     Formula: `f = sigmoid(z / T)`, `T` of least NLL on the validation images
     Changes: probabilities
-    Cost: none; the fit is one pass over the validation images
     Setting: The authors' criterion, NLL on the validation set. Ours: a pixel stands for a sample.
     Source: Guo et al., ICML 2017
     """

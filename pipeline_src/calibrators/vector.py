@@ -17,7 +17,6 @@ class VectorCalibrator(PlattCalibrator):
     Idea: The logits of each class have a scale and a bias of their own.
     Formula: `softmax_k(a_k z_k + b_k)` of least NLL on the validation images
     Changes: probabilities and classes
-    Cost: none; the fit is one pass over the validation images
     Setting: Maximum likelihood, as the authors'. Ours: a pixel stands for a sample.
     Source: Guo et al., ICML 2017
     """

@@ -44,7 +44,8 @@ def predict(
     """
     if (run is None) == (weights is None):
         raise UserError(
-            "predict needs --run or --weights",
+            "predict needs either --run or --weights",
+            found="neither" if run is None else "both",
             fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR",
         )
     from pipeline_src.export import predict as step  # imports torch; other commands do without

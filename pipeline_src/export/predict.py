@@ -20,7 +20,7 @@ from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.registry import read_calibrator
 from pipeline_src.data.image_io import UnreadableImageError, check_pixels, decode_image, is_turned
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, few, listed
 from pipeline_src.export import Format, runs
 from pipeline_src.export import folder as exported
 from pipeline_src.files import (
@@ -103,7 +103,8 @@ def predict(
 
     Args:
         images: a folder with images at any depth.
-        out: folder of the maps. Maps that it has of the same images are kept.
+        out: folder of the maps. Maps that it has of the same images are kept; a warning names
+            those of other images.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
 
@@ -157,6 +158,19 @@ def predict(
     # Write the maps that do not exist yet.
     record = {"model": model.name, "digest": settings_digest, "images": digests}
     record["maps"] = maps_before  # the old digest of a new map makes a call after a stop write it
+    # The record keeps maps of other images, which people may want, so that each call names them.
+    others = {}
+    for name in maps_before.keys() - maps.keys():
+        if (out / f"{name}.{suffix}").exists():
+            others[name] = maps_before[name]
+    if others:
+        log.warning(
+            "%s also has %d maps of images that %s does not have: %s",
+            out,
+            len(others),
+            images,
+            few(sorted(others)),
+        )
     outputs.write_result(out / RECORD, record)
     missing = [name for name, path in maps.items() if not path.exists()]
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
@@ -165,7 +179,7 @@ def predict(
         if applied:
             probability = calibrated(applied, probability)
         write_map(maps[name], probability, format)
-    record["maps"] = {name: sha256(path) for name, path in maps.items()}
+    record["maps"] = others | {name: sha256(path) for name, path in maps.items()}
     outputs.write_result(out / RECORD, record)
     return len(files), len(missing)
 

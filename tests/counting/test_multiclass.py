@@ -101,7 +101,6 @@ def test_an_image_without_a_pixel_that_counts_has_a_row_of_zeros(tmp_path):
 def test_two_classes_give_the_binary_numbers():
     f = np.random.default_rng(0).random((1, 500), np.float32)
     y = (np.random.default_rng(1).random((1, 500)) < f**2).astype(np.uint8)
-    f[f == 0.5] = 0.75
     values, _ = summaries(of_scenes([(np.stack([1 - f, f]), y)], 2))["raw"]
     binary = one(f, y)["raw"]
     names = "ece mce oe ece_equal_mass ece_sweep smooth_ece aurc accuracy nll entropy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,35 @@ def test_maps_of_changed_images_are_replaced(model, images, tmp_path):
     assert record.pop("images") == {name: sha256(images / f"{name}.png") for name in SHAPES}
     (out / "maps.json").write_text(json.dumps(record))
     assert step.predict(model, images, out) == (4, 4) and contents(out) == after
+
+
+def test_maps_of_removed_images_are_named_until_they_are_gone(model, images, tmp_path, caplog):
+    out = tmp_path / "out"
+    step.predict(model, images, out)
+    assert not caplog.text
+    (images / "a.png").unlink()
+    for _ in range(2):
+        caplog.clear()
+        assert step.predict(model, images, out) == (3, 0)
+        assert "1 maps" in caplog.text and caplog.text.rstrip().endswith(": a")
+    (out / "a.png").unlink()
+    caplog.clear()
+    step.predict(model, images, out)
+    assert not caplog.text
+
+
+def test_a_folder_that_cannot_be_read_is_named(images, monkeypatch):
+    (images / "private").mkdir()
+    scandir = os.scandir
+
+    def denied(path):
+        if str(path).endswith("private"):
+            raise PermissionError(13, "denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(PermissionError, match="private"):
+        step.find_images(images)
 
 
 def test_altered_maps_are_replaced(model, images, tmp_path):

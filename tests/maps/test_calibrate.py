@@ -45,7 +45,7 @@ def save(folder: Path, stem: str, f: np.ndarray, kind: str) -> None:
 
 
 def made(root: Path, part: str, images: int, seed: int = 0) -> tuple[Path, Path]:
-    """Maps in all formats, too sure by `T`, and their masks."""
+    """Maps in six formats, too sure by `T`, and their masks."""
     rng, (y, x) = np.random.default_rng([seed, images]), np.mgrid[:30, :40]
     maps, masks = root / part / "maps", root / part / "masks"
     maps.mkdir(parents=True), masks.mkdir()

@@ -1,4 +1,4 @@
-"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy
+"""ASLP_MC, model calibration: the expected label is pulled to the validation accuracy
 (docs/theory.md section 3).
 """
 
@@ -10,10 +10,11 @@ from pipeline_src.training.perturbation import ReferencedPerturbation
 
 
 class ASLPMC(ReferencedPerturbation):
-    """ASLP (one learned alpha per image, the probability that its label is perturbed) whose target
-    level is 1 - A, with A the pixel accuracy on the validation images of the network theta_lm.
+    """ASLP (one learned alpha per image, the probability that its label is perturbed) that lowers
+    alpha where beta alpha exceeds 1 - A, with A the pixel accuracy on the validation images of the
+    network theta_lm.
 
-    The authors' program takes the current network after the last epoch, the default. Their overview
+    The authors' program takes the network as it is after each epoch, the default. Their overview
     figure writes A(theta_lm), which has three more interpretations.
 
     Kind: paper

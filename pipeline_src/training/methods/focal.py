@@ -71,7 +71,7 @@ def one_minus_p(log_p: Tensor) -> Tensor:
     """Return 1 - p for log p <= 0, elementwise, at least 1e-12.
 
     A power of 1 - p with an exponent below 1 has an infinite slope at p = 1, where its factor
-    -log p is 0. With the clamp the gradient there is 0 and not NaN.
+    -log p is 0. With the clamp the gradient there is finite and not NaN.
     """
     import torch
 

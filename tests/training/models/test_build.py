@@ -127,6 +127,8 @@ def test_base_files_are_merged(written):
         ("model['decode_head']['chanels'] = 4", "chanels"),
         ("del model['decode_head']", "decode_head"),
         ("_base_ = ['./gone.py']", r"gone\.py"),
+        ("model['decode_head']['channels'] = chanels", "chanels"),
+        ("assert False", "AssertionError"),
     ],
 )
 def test_a_wrong_config_is_refused(written, change, named):
