@@ -218,7 +218,7 @@ def _free(path: Path) -> int:
 
 @contextmanager
 def reading(problem: str, *, expected: str | None = None, fix: str | None = None) -> Iterator[None]:
-    """Turn the errors of reading a missing, foreign or damaged file into a UserError.
+    """Turn any error of a missing or damaged file, or of a user's code, into a UserError.
 
     Args:
         problem, expected, fix: parts of the UserError; the error itself is what was found.
@@ -228,9 +228,8 @@ def reading(problem: str, *, expected: str | None = None, fix: str | None = None
     except UserError:
         raise
     except Exception as error:  # a config is a program, and libraries have errors of their own
-        raise UserError(
-            problem, found=f"{type(error).__name__}: {error}", expected=expected, fix=fix
-        ) from error
+        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(problem, found=found[:500], expected=expected, fix=fix) from error
 
 
 def composed(name: str) -> str:

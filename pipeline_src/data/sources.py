@@ -31,7 +31,7 @@ from pipeline_src.data.pairing import (
 )
 from pipeline_src.data.unpacking import DIGESTS, unpack, write_digests
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import Content, atomic_folder, digests, hash_of, sha256
+from pipeline_src.files import Content, atomic_folder, digests, hash_of, reading, sha256
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
@@ -455,18 +455,15 @@ def _fetch(address: str, path: Path, declared: str | None) -> Path:
     """
     import pooch  # not needed at every start
 
-    try:
+    with reading(
+        f"{path.name} could not be downloaded from {address}",
+        expected=f"a file with sha256 {declared}" if declared else "a zip or tar archive",
+        fix=f"start the same command again, or put the file there by hand: {path}",
+    ):
         known_hash = f"sha256:{declared}" if declared else None
         pooch.retrieve(address, known_hash, path.name, path.parent, progressbar=True)
         # Some sites answer with a web page in place of the file.
         if not (declared or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
             path.unlink()
             raise ValueError("a file that is no zip or tar archive")
-    except (OSError, ValueError) as error:  # no connection, no such file, another sha256
-        raise UserError(
-            f"{path.name} could not be downloaded from {address}",
-            found=error,
-            expected=f"a file with sha256 {declared}" if declared else "a zip or tar archive",
-            fix=f"start the same command again, or put the file there by hand: {path}",
-        ) from error
     return path

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import sha256, write_text, writing
+from pipeline_src.files import reading, sha256, write_text, writing
 
 DIGESTS = ".unpacked.json"  # file with the digests, in the dataset's folder
 GB = 10**9
@@ -32,31 +32,28 @@ def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
     """
     # Bytes that the next members may have.
     left = max(GB, min(GROWTH * archive.stat().st_size, 50 * GB), max_gb * GB)
-    try:
-        with writing(into):
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as zipped:
-                    for entry in zipped.infolist():
-                        left -= entry.file_size
-                        _check_member(entry.filename, left)
-                        zipped.extract(entry, into)
-            else:
-                with tarfile.open(archive) as packed:
-                    for member in packed:
-                        left -= member.size
-                        _check_member(member.name, left)
-                        packed.extract(member, into, filter="data")
-    except UserError:
-        raise
-    except Exception as error:  # also of zipfile, tarfile and their decompressors, of many types
-        raise UserError(
+    with (
+        reading(
             f"archive {archive} cannot be unpacked",
-            found=f"{type(error).__name__}: {error}",
             expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
             fix="with too many bytes, raise `max_unpacked_gb` of the dataset; else download it "
             "again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of "
             "`archive:`",
-        ) from error
+        ),
+        writing(into),
+    ):
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                for entry in zipped.infolist():
+                    left -= entry.file_size
+                    _check_member(entry.filename, left)
+                    zipped.extract(entry, into)
+        else:
+            with tarfile.open(archive) as packed:
+                for member in packed:
+                    left -= member.size
+                    _check_member(member.name, left)
+                    packed.extract(member, into, filter="data")
 
 
 def _check_member(name: str, left: float) -> None:

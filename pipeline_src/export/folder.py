@@ -19,7 +19,7 @@ from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import runs
-from pipeline_src.files import Content, sha256, write_text
+from pipeline_src.files import Content, reading, sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.posthoc import Calibrated, PostHoc
@@ -182,19 +182,15 @@ def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.exp
     """
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     shape = {0: torch.export.Dim("batch")}
-    try:
-        with torch.no_grad():
-            module = ExportedNetwork(network, half).eval()
-            return torch.export.export(module, (example,), dynamic_shapes=(shape,))
-    except Exception as error:  # networks raise many types on tensors without content
-        raise UserError(
-            "the network cannot be written as a graph of operators",
-            found=f"{type(error).__name__}: " + str(error).partition("\n")[0],
-            expected="a forward pass whose steps depend neither on the values of its tensors "
-            "nor on their number",
-            fix="export another network, or predict with it here: "
-            "dense-calibration predict --run RUN",
-        ) from error
+    problem = reading(
+        "the network cannot be written as a graph of operators",
+        expected="a forward pass whose steps depend neither on the values of its tensors nor on "
+        "their number",
+        fix="export another network, or predict with it here: dense-calibration predict --run RUN",
+    )
+    with problem, torch.no_grad():
+        module = ExportedNetwork(network, half).eval()
+        return torch.export.export(module, (example,), dynamic_shapes=(shape,))
 
 
 def card(config: Config, record: Content | None) -> str:

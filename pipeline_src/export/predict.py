@@ -158,19 +158,9 @@ def predict(
     # Write the maps that do not exist yet.
     record = {"model": model.name, "digest": settings_digest, "images": digests}
     record["maps"] = maps_before  # the old digest of a new map makes a call after a stop write it
-    # The record keeps maps of other images, which people may want, so that each call names them.
-    others = {}
-    for name in maps_before.keys() - maps.keys():
-        if (out / f"{name}.{suffix}").exists():
-            others[name] = maps_before[name]
+    others = sorted(maps_before.keys() - maps.keys())
     if others:
-        log.warning(
-            "%s also has %d maps of images that %s does not have: %s",
-            out,
-            len(others),
-            images,
-            few(sorted(others)),
-        )
+        log.warning("%s also has maps of other images than %s: %s", out, images, few(others))
     outputs.write_result(out / RECORD, record)
     missing = [name for name, path in maps.items() if not path.exists()]
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
@@ -179,7 +169,7 @@ def predict(
         if applied:
             probability = calibrated(applied, probability)
         write_map(maps[name], probability, format)
-    record["maps"] = others | {name: sha256(path) for name, path in maps.items()}
+    record["maps"] = {name: sha256(path) for name, path in maps.items()}
     outputs.write_result(out / RECORD, record)
     return len(files), len(missing)
 

@@ -26,7 +26,7 @@ from pipeline_src.counting.kernels import pixels_by_value
 from pipeline_src.counting.masks import foreground, is_one_hot
 from pipeline_src.counting.sample import Sample, checked, class_limits, numpy_array
 from pipeline_src.errors import UserError, few, listed
-from pipeline_src.files import check_folder, check_regular, composed, visible_folders
+from pipeline_src.files import check_folder, check_regular, composed, reading, visible_folders
 from pipeline_src.labels import IGNORED, stored_ids
 
 # Suffixes of the files that are read, in lower case.
@@ -618,7 +618,10 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, Shape]:
             f"{path}: a JPEG file, which changes probabilities and class ids",
             fix="save it as PNG, TIFF or .npy",
         )
-    try:
+    with reading(
+        f"{path}: not readable",
+        fix="write the file again; a TIFF needs one channel, and floats have 32 bits",
+    ):
         check_regular(path)
         if suffix_of(path) in VOLUME_SUFFIXES:
             stored = np.asanyarray(nifti(path).dataobj).T  # (z, y, x)
@@ -627,13 +630,6 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, Shape]:
         else:
             stored = _picture(path, palette)
         array = numpy_array(stored)
-    except UserError:
-        raise
-    except Exception as error:  # numpy, zipfile, nibabel and Pillow raise anything
-        raise UserError(
-            f"{path}: not readable ({error})",
-            fix="write the file again; a TIFF needs one channel, and floats have 32 bits",
-        ) from error
     return array.reshape(_without_channel(path, array.shape)), array.shape
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline_src.errors import UserError, check_name
-from pipeline_src.files import Content
+from pipeline_src.files import Content, reading
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.validation import validate
 
@@ -75,15 +75,12 @@ def read_yaml(file: Path) -> Any:
     Raises:
         UserError: the file cannot be read, is not valid YAML, or has duplicate keys.
     """
-    try:
+    with reading(
+        f"{file} is not valid YAML",
+        expected="keys and values in UTF-8, as in docs/reference/params.md",
+        fix="fix the line that the message names",
+    ):
         return yaml.load(file.read_text(encoding="utf-8"), Loader)
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{file} is not valid YAML",
-            found=" ".join(str(error).split()) or type(error).__name__,
-            expected="keys and values in UTF-8, as in docs/reference/params.md",
-            fix="fix the line that the message names",
-        ) from None
 
 
 def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:

@@ -18,7 +18,7 @@ from pipeline_src.claims.registry import check_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
-from pipeline_src.files import Content, sha256
+from pipeline_src.files import Content, reading, sha256
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Split
 from pipeline_src.pipeline import syntax
@@ -185,10 +185,8 @@ class ExperimentGraph(Graph):
             return {}
         from mmengine.config import Config
 
-        try:
+        with reading(f"model.config: {files[0]} can't be read"):
             content = Config.fromfile(files[0], import_custom_modules=False).to_dict()
-        except Exception as error:  # a config is a program
-            raise UserError(f"model.config: {files[0]} can't be read", found=repr(error)) from error
         custom = re.findall(r"[\w.]+", str(content.get("custom_imports", {}).get("imports", "")))
         known = {PACKAGE, *sys.stdlib_module_names, *packages_distributions()}
         for name in custom + self.network_imports:

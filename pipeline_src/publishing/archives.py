@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 
-from pipeline_src.errors import UserError
+from pipeline_src.files import reading
 
 
-@contextmanager
-def readable(file: Path) -> Iterator[None]:
-    """Turn any error of reading a published file into a UserError, which names the file."""
-    try:
-        yield
-    except Exception as error:  # anything that damaged bytes make zip, xz, json and numpy raise
-        raise UserError(
-            f"{file} was altered or is missing",
-            found=f"{type(error).__name__}: {error}",
-            expected="the file that `dense-calibration publish` wrote",
-            fix=f"git checkout -- {file}",
-        ) from error
+def readable(file: Path) -> AbstractContextManager[None]:
+    """Return a context in which any error of reading a published file is a UserError, which names
+    the file.
+    """
+    return reading(
+        f"{file} was altered or is missing",
+        expected="the file that `dense-calibration publish` wrote",
+        fix=f"git checkout -- {file}",
+    )
 
 
 def pack(files: Mapping[str, bytes], path: Path, compression: int = ZIP_LZMA) -> None:

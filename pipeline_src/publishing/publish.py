@@ -63,7 +63,15 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names a new run that is not finished or not current; or settings, images or
             groups differ from those of the published runs, or the code from its commit.
     """
-    _check_commit()
+    made_at = commit()
+    changed = changed_code()
+    if changed or not made_at:
+        raise UserError(
+            "publish needs the code of a commit",
+            found=f"changed since {made_at}:{listed(changed)}" if changed else "no commit",
+            expected="no change: the commit tells which code made the numbers",
+            fix="git commit, or git stash; `git status` tells why git cannot read a clone",
+        )
     folder = FOLDER / graph.name
     # Without an earlier publishing, all datasets and runs are new.
     earlier = Publication(graph.facts, {}, {}, {}, {}, [], {})
@@ -79,26 +87,6 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
             rebuild_report(staging, Path(computed))
         replace_computed(staging, Path(computed))
     return folder
-
-
-def _check_commit() -> None:
-    """Raise a UserError if the code is not that of a commit, or if git names none."""
-    made_at = commit()
-    changed = changed_code()
-    if not made_at:
-        raise UserError(
-            "publish needs the code of a commit",
-            found="no commit that git can read here",
-            expected="a clone of the repository: the commit tells which code made the numbers",
-            fix="`git status` names the reason, such as a clone of another owner",
-        )
-    if changed:
-        raise UserError(
-            "publish needs the code of a commit",
-            found=f"changed since {made_at}:{listed(changed)}",
-            expected="no change: the commit tells which code made the numbers",
-            fix="git commit, or git stash",
-        )
 
 
 def write_sources(

@@ -8,12 +8,10 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.files import atomic, reading
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +77,9 @@ def load_network(file: Path, network: nn.Module, name: str) -> None:
         UserError: the file is unreadable, or its tensors have other names or shapes than the
             network's.
     """
-    try:
+    with reading(
+        f"{file} can't be read as a network of the model {name}",
+        expected="a complete file of safetensors with the network's names and shapes",
+        fix="re-train it: remove the file, then start the command again",
+    ):
         load_model(network, file)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise UserError(
-            f"{file} can't be read as a network of the model {name}",
-            found=str(error)[:500],
-            expected="a complete file of safetensors with the network's names and shapes",
-            fix="re-train it: remove the file, then start the command again",
-        ) from None

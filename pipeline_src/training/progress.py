@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline_src.errors import UserError
+from pipeline_src.files import reading
 from pipeline_src.params.schema import Training
 
 FIRST_STEPS = 20  # after so many steps, the speed of a training is known well enough to log it
@@ -128,13 +128,10 @@ def tracker(settings: str | dict[str, Any], folder: Path) -> Any:
     from mmengine.registry import VISBACKENDS
 
     options = {"type": settings} if isinstance(settings, str) else settings
-    try:
+    with reading(
+        f"training.trackers: {settings} cannot start",
+        expected=f"a backend whose package is installed: {', '.join(VISBACKENDS.module_dict)}",
+    ):
         backend = VISBACKENDS.build({"save_dir": str(folder)} | options)
         backend.experiment  # noqa: B018 (imports the library of the backend, and opens its files)
-    except Exception as error:  # those of many libraries
-        raise UserError(
-            f"training.trackers: {settings} cannot start",
-            found=f"{type(error).__name__}: {error}",
-            expected=f"a backend whose package is installed: {', '.join(VISBACKENDS.module_dict)}",
-        ) from error
     return backend
