@@ -149,7 +149,7 @@ def visible_folders(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     has several paths is yielded once.
 
     Raises:
-        OSError: a folder cannot be read; `os.walk` alone would leave out its files without a word.
+        OSError: a folder cannot be read; `os.walk` by itself leaves out its files without a word.
     """
     visited = set()
     for path, subfolders, names in os.walk(top, followlinks=True, onerror=_raise):

@@ -200,7 +200,7 @@ def move(pending, level, copies, levels, count, position, surest):
             (`PIXEL`).
         level: (cells,) the level of each cell.
         count, position: (2 * levels + 4,), by level, predicted class and label.
-        surest: pixels of the first cells, as many as it has room for.
+        surest: pixels of the first cells, as many as it can hold.
     """
     for i in range(4 * level.size * copies):
         cell = i // copies

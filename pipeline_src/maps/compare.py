@@ -81,7 +81,7 @@ def compare_judged(a: Path, b: Path, out: Path, titles: tuple[str, str] | None =
             "{} and {} have different images, masks or options".format(*(titles or (a, b))),
             found=listed(sorted(facts[0] ^ facts[1])),
             expected="the same images and masks, and the same options of judge",
-            fix="keep only images of which both have a map, and judge both alike",
+            fix="keep only images for which both have a map, and judge both alike",
         )
     bins = models[0]["bins"]
     groups = None

@@ -240,8 +240,8 @@ def evaluated_groups(graph: ExperimentGraph, split: str, counts: Loader) -> list
 
 
 def reduced_counts(file: Path, bins: int) -> Content:
-    """Return the arrays to publish from a file of counts: rounded, so that they are small, except
-    the sums in `bins` bins (`compact.reduced`).
+    """Return the arrays to publish from a file of counts. All are rounded to be small, except the
+    sums in `bins` bins (`compact.reduced`).
 
     Callers call it run by run, because the arrays of all runs together would fill the memory.
     """

@@ -185,7 +185,7 @@ def augment(
     Args:
         image: (S, S, 3) uint8.
         mask: (S, S) uint8, soft in 0..255 or class ids.
-        rng: of which the same number of values is drawn for every image.
+        rng: every image draws the same number of values from it.
         class_ids: whether the mask holds class ids.
     """
     side = image.shape[0]

@@ -143,7 +143,7 @@ def mean_margin(z: Tensor, y: Tensor) -> Tensor:
     an image agree with its labels; methods of label perturbation move the alpha of an image by it.
     For K classes it is the mean of the label's logit minus the mean of the other logits; for one
     logit, the mean of (2y - 1) z. Probabilities are clamped, so the margin stays finite. An image
-    without a valid pixel has the margin 0. NaN counts as 0, so that alphas stay finite.
+    without a valid pixel has the margin 0. NaN counts as 0, to keep alphas finite.
     """
     z = z.detach().float().nan_to_num()
     if z.shape[1] == 1:
