@@ -31,7 +31,9 @@ from pipeline_src.training.batches import augment
 from pipeline_src.training.pixels import CLAMP
 
 SHOWN = {"max F": "max_f", "mean F": "mean_f", "E": "e_measure"}
-LONGER, SIDE, BORDER = 400, 384, 30  # pixels: longer side, network's side, most that a crop cuts
+LONGER = 400  # pixels of the longer side of an image
+SIDE = 384  # pixels of a side of the network's input
+BORDER = 30  # pixels that a crop cuts off at most
 # Of the levels 0..255, the lowest that reaches each threshold k/254: all but level 1.
 THRESHOLDS = -(-255 * np.arange(255) // 254)
 
@@ -68,12 +70,16 @@ def photographs(folder: Path) -> None:
     """Print how resizing and cropping of photographs differ, and what a crop takes off."""
     rng = np.random.default_rng(0)
     settings = Augmentation(flip=0, rotate_probability=0)
-    resized, trained, sharp, cut = [], [], [], []
+    resized = []
+    trained = []
+    sharp = []
+    cut = []
     for path in sorted(folder.glob("*.jpg")):
         image = decode_image(path.read_bytes())
         height, width = image.shape[:2]
         longer = max(height, width)
-        side, border = round(SIDE / LONGER * longer), round(BORDER / LONGER * longer)
+        side = round(SIDE / LONGER * longer)
+        border = round(BORDER / LONGER * longer)
         square = resize(image, side)
         resized.append(np.abs(filtered(image, side).astype(int) - square).mean())
         left, top = rng.integers(
@@ -97,21 +103,25 @@ def photographs(folder: Path) -> None:
 
 def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return F and E at each threshold, of a map (H, W) of levels and a mask (H, W) in [0, 1]."""
-    n, foreground = soft.size, soft.sum()
+    n = soft.size
+    foreground = soft.sum()
 
     def above(weights: np.ndarray | None) -> np.ndarray:
         weights = None if weights is None else weights.ravel()
         return np.bincount(level.ravel(), weights, 256)[::-1].cumsum()[::-1][THRESHOLDS]
 
-    taken, hits = above(None), above(soft)
+    taken = above(None)
+    hits = above(soft)
     with np.errstate(invalid="ignore"):
-        precision, recall = hits / np.maximum(taken, 1), hits / foreground
+        precision = hits / np.maximum(taken, 1)
+        recall = hits / foreground
         f = np.nan_to_num(1.3 * precision * recall / (0.3 * precision + recall))
     enhanced = np.zeros(len(THRESHOLDS))
     for here, number in zip(*np.unique(soft, return_counts=True), strict=True):
         inside = above(soft == here)
         for predicted, pixels in ((1, inside), (0, number - inside)):
-            a, b = predicted - taken / n, here - foreground / n
+            a = predicted - taken / n
+            b = here - foreground / n
             enhanced += pixels * (1 + 2 * a * b / (a * a + b * b + 1e-20)) ** 2 / 4
     return f, enhanced / (n - 1)
 
@@ -134,13 +144,15 @@ def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 
 def stretched(level: np.ndarray) -> np.ndarray:
-    low, high = int(level.min()), int(level.max())
+    low = int(level.min())
+    high = int(level.max())
     return np.rint(255 * (level - float(low)) / max(high - low, 1)).astype(np.uint8)
 
 
 def maps(folder: Path, masks: Path) -> None:
     """Print a table of the accuracy metrics of both programs on the same maps."""
-    whole, halved = [], []
+    whole = []
+    halved = []
     for pair in pairs_and_warnings(folder, masks)[0]:
         level = decode_mask(pair.map.read_bytes())
         assert pair.mask

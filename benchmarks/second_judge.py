@@ -13,7 +13,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-BINS, CLAMP = 10, 1e-7
+BINS = 10
+CLAMP = 1e-7
 
 
 def binned(values, score, bins=BINS):
@@ -25,7 +26,8 @@ def squares(scores, hits):
     """Return by bin max(n_k, 1), E_k = scores - hits and E_k's variance, and the ECE by image."""
     count = np.array([binned(None, s) for s in scores])
     excess = np.array([binned(s.astype(float) - h, s) for s, h in zip(scores, hits, strict=True)])
-    n, e = count.sum(axis=0), excess.sum(axis=0)
+    n = count.sum(axis=0)
+    e = excess.sum(axis=0)
     v = len(count) * (excess - e / np.maximum(n, 1) * count).var(axis=0, ddof=1)
     return np.maximum(n, 1), e, v, np.abs(excess).sum(axis=1) / count.sum(axis=1)
 
@@ -43,8 +45,10 @@ def smoothed(excess, sigma):
 def calibration(scores, hits):
     """Return the metrics of confidences and hits, given as arrays by image."""
     n, e, v, by_image = squares(scores, hits)
-    score, hit = np.concatenate(scores), np.concatenate(hits)
-    gap, total = score.astype(float) - hit, hit.size
+    score = np.concatenate(scores)
+    hit = np.concatenate(hits)
+    gap = score.astype(float) - hit
+    total = hit.size
     r = {"ece": np.abs(e).sum() / total, "mce": np.abs(e / n).max(), "gap": gap.mean()}
     r |= {"oe": binned(score, score) / n @ np.maximum(e, 0) / total, "accuracy": hit.mean()}
     terms = (e**2 - v) / n / total
@@ -62,11 +66,14 @@ def calibration(scores, hits):
         groups += 1
     for name, number in (("ece_equal_mass", BINS), ("ece_sweep", groups)):
         r[name] = np.abs(shares(off, number)).sum() / total
-    cells, low, high = binned(gap, score, 6630) / total, 0.0, 1.0
+    cells = binned(gap, score, 6630) / total
+    low = 0.0
+    high = 1.0
     while high - low > 1e-11:
         middle = (low + high) / 2
         low, high = (middle, high) if smoothed(cells, middle) > middle else (low, middle)
-    wrong, i = rank - right, np.arange(total + 1)
+    wrong = rank - right
+    i = np.arange(total + 1)
     errors = np.interp(i, total - rank[::-1], wrong[-1] - wrong[::-1])
     r |= {"smooth_ece": low, "aurc": (errors[1:] / i[1:]).mean()}
     return r | {"augrc": (errors[1:] + errors[:-1]).mean() / 2 / total}
@@ -102,12 +109,16 @@ def object_metrics(images):
 def class_metrics(images):
     """Return the metrics of maps of K classes (`raw`), and those of each class (`classes`)."""
     r = calibration([p.max(axis=0) for p, _ in images], [p.argmax(axis=0) == y for p, y in images])
-    p, y = np.concatenate([p for p, _ in images], axis=1), np.concatenate([y for _, y in images])
-    one_hot, guess = y == np.arange(len(p))[:, None], p.argmax(axis=0)
+    p = np.concatenate([p for p, _ in images], axis=1)
+    y = np.concatenate([y for _, y in images])
+    one_hot = y == np.arange(len(p))[:, None]
+    guess = p.argmax(axis=0)
     q = np.clip(p.astype(float), CLAMP, 1 - CLAMP)
     r |= {"brier": ((p.astype(float) - one_hot) ** 2).sum(axis=0).mean()}
     r |= {"nll": -np.log(q[one_hot]).mean(), "entropy": -(q * np.log(q)).sum(axis=0).mean()}
-    classes, squared, ious = {}, [], []
+    classes = {}
+    squared = []
+    ious = []
     for k, hit in enumerate(one_hot):
         n, e, v, _ = squares([p[k] for p, _ in images], [y == k for _, y in images])
         classes[k] = {"ece": np.abs(e).sum() / y.size, "share": hit.mean()}
@@ -125,7 +136,8 @@ def metrics(maps, masks, logits=False):
     for path in sorted(Path(maps).iterdir()):
         mask = Path(masks, path.name)
         if path.suffix == ".npy":
-            p, y = np.load(path), np.load(mask)
+            p = np.load(path)
+            y = np.load(mask)
         else:
             p, y = (np.asanyarray(nibabel.load(file).dataobj).T for file in (path, mask))
         if p.ndim == y.ndim:

@@ -66,11 +66,10 @@ def count_by_torch() -> None:
 
     torch.set_num_threads(1)
     for f, y in zip(*maps(), strict=True):
-        probability, label = torch.from_numpy(f).ravel(), torch.from_numpy(y).ravel()
-        confidence, correct = (
-            torch.maximum(probability, 1 - probability),
-            (probability >= 0.5) == label,
-        )
+        probability = torch.from_numpy(f).ravel()
+        label = torch.from_numpy(y).ravel()
+        confidence = torch.maximum(probability, 1 - probability)
+        correct = (probability >= 0.5) == label
         cell = (confidence * BINS).ceil().long() - 1
         for weights in (None, confidence, correct.double()):
             torch.bincount(cell, weights, minlength=BINS)
@@ -188,7 +187,8 @@ def seconds(run: Run) -> float:
     start = os.times()
     begun = time.process_time()
     run()
-    own, end = time.process_time() - begun, os.times()
+    own = time.process_time() - begun
+    end = os.times()
     children = end.children_user + end.children_system
     return own + children - start.children_user - start.children_system
 

@@ -37,10 +37,14 @@ METHODS = {
     "evidence": ("slp_mean", "mixup", "aslp_groups", "null_images"),
 }
 # Bins on [0.5, 1]: no confidence of the top label lies below.
-BINS, RESAMPLES, SEEDS = 5, 200, (3, 5, 9)
+BINS = 5
+RESAMPLES = 200
+SEEDS = (3, 5, 9)
 POINT = 0.01  # the difference whose detection is measured
 # Of *joint*: seed sd / image error, correlation of comparisons, number of comparisons.
-RATIOS, CORRELATIONS, COMPARISONS = (0.5, 2.0, 6.0), (0.0, 0.9), (8,)
+RATIOS = (0.5, 2.0, 6.0)
+CORRELATIONS = (0.0, 0.9)
+COMPARISONS = (8,)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ class Population:
             _table(published.FOLDER / name, method, seed, part) for name, method, seed in runs
         ]
         count, hits, score = np.moveaxis(np.stack(tables), 2, 0)
-        excess, pixels = score - hits, count.sum(axis=1, keepdims=True)
+        excess = score - hits
+        pixels = count.sum(axis=1, keepdims=True)
         gaps = np.divide(
             excess.sum(axis=1, keepdims=True), pixels, out=np.zeros_like(pixels), where=pixels > 0
         )
@@ -111,7 +116,8 @@ class Population:
         """Return pixels, hits and summed confidence, (n, 3 BINS), of images by a network whose mean
         confidence exceeds its accuracy by `gaps` (BINS,); its noise is that of a published network.
         """
-        count, score = self.count[number, images], self.score[number, images]
+        count = self.count[number, images]
+        score = self.score[number, images]
         return np.concatenate(
             [count, score - self.excess[number, images] - gaps * count, score], axis=1
         )
@@ -142,7 +148,8 @@ def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measuremen
     columns = np.stack([METRICS["ece"].input.terms(table) for table in networks])
     whole = columns.sum(axis=1)
     resampled = np.tensordot(times, columns, axes=(1, 1)).transpose(1, 0, 2)
-    points, values = {}, {}
+    points = {}
+    values = {}
     for name in ("ece", SQUARED):
         metric = METRICS[name]
         points[name] = metric.function(*metric.input.from_sums(whole, BINS))
@@ -167,7 +174,8 @@ def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
     the interval of the squared error has to agree.
     """
     terms = ((first, 1.0), (second, -1.0))
-    own, square = estimate("ece", *terms), estimate(SQUARED, *terms)
+    own = estimate("ece", *terms)
+    square = estimate(SQUARED, *terms)
     assert own and square
     return (
         own.significant,
@@ -211,10 +219,12 @@ def together(
     """
 
     def correlated(size: int) -> np.ndarray:
-        common, single = rng.normal(size=(1, size)), rng.normal(size=(number, size))
+        common = rng.normal(size=(1, size))
+        single = rng.normal(size=(number, size))
         return math.sqrt(correlation) * common + math.sqrt(1 - correlation) * single
 
-    by_seed, image = ratio * correlated(seeds), correlated(1)
+    by_seed = ratio * correlated(seeds)
+    image = correlated(1)
     resampled = correlated(2 * RESAMPLES)
     effects = []
     for values, error, deviations in zip(by_seed, image[:, 0], resampled, strict=True):
@@ -235,7 +245,8 @@ def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
     Means over seeds and their errors are simulated without an effect. Their correlation over the
     comparisons is that of the seeds, shrunk by 4 / (S - 1).
     """
-    (effects, seeds), number = by_seed.shape, resampled.shape[1]
+    effects, seeds = by_seed.shape
+    number = resampled.shape[1]
     rng = np.random.Generator(np.random.PCG64(0))
     deviations = (by_seed - by_seed.mean(axis=1, keepdims=True)) / math.sqrt(seeds - 1)
     shrinkage = min(1.0, 4 / (seeds - 1))
@@ -243,10 +254,8 @@ def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
     single = by_seed.std(axis=1, ddof=1)[:, None, None] * rng.normal(size=(effects, number, seeds))
     values = math.sqrt(1 - shrinkage) * common + math.sqrt(shrinkage) * single
     images = resampled - resampled.mean(axis=1, keepdims=True)
-    distances, errors = (
-        np.abs(values.mean(axis=2) + images),
-        values.std(axis=2, ddof=1) / math.sqrt(seeds),
-    )
+    distances = np.abs(values.mean(axis=2) + images)
+    errors = values.std(axis=2, ddof=1) / math.sqrt(seeds)
     sidak = LEVEL ** (1 / effects)
     for tail in np.geomspace((1 - LEVEL) / 2, (1 - sidak) / 2, 40):
         image_widths = NORMAL.inv_cdf(1 - tail) * images.std(axis=1)[:, None]
@@ -260,7 +269,8 @@ def decision_rows(
     repetitions: int, cases: Sequence[Case] = CASES, seed: int = 0
 ) -> Iterator[list[str]]:
     """Yield the rows of the table of decisions, one per case and number of seeds."""
-    rng, population = np.random.default_rng(seed), Population.read("DUTS-held-out")
+    rng = np.random.default_rng(seed)
+    population = Population.read("DUTS-held-out")
     for case in cases:
         for seeds, shares in zip(SEEDS, decisions(case, population, repetitions, rng), strict=True):
             yield [case.title, str(seeds), *(f"{100 * share:.1f}" for share in shares)]

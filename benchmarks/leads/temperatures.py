@@ -33,7 +33,9 @@ SOFT = (  # methods whose training labels are soft
     *(("evidence", name) for name in ("slp_mean", "mixup", "aslp_groups")),
     *(("rivals", "label_smoothing"), ("alphas", "aslp_cl_drawn"), ("alphas", "aslp_cl_permuted")),
 )
-SEEDS, BINS, RESAMPLES = (0, 1, 2), 10, 1000
+SEEDS = (0, 1, 2)
+BINS = 10
+RESAMPLES = 1000
 SETS = ("ECSSD", "DUTS-held-out", "DTD", "Brodatz")
 
 
@@ -191,7 +193,8 @@ def table(heads: list[str], lines: Iterator[list[str]]) -> str:
 
 def main() -> None:
     """Write the page."""
-    own, published_fit = (counted(*BASELINE, 0, "ECSSD"), fitted(counted(*BASELINE, 0, "val")))
+    own = counted(*BASELINE, 0, "ECSSD")
+    published_fit = fitted(counted(*BASELINE, 0, "val"))
     ece = float(metrics(binned(scaled(own.probability, published_fit), own.pixels))["ece"])
     text = f"""# Temperatures refitted to every method
 

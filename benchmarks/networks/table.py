@@ -32,7 +32,8 @@ from pipeline_src.maps.files import Form, Pair, read_pairs
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 
-PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
+PACKAGE = "@imgly/background-removal-data@1.4.5"
+SIDE = 1024
 TITLES = {"u2net": "U2-Net", "medium": "IS-Net, 16 bit", "small": "IS-Net, 8 bit"}
 FIT = {
     "u2net": "ECSSD, first half",
@@ -74,7 +75,8 @@ class Data:
     """
 
     def __init__(self, folder: Path, cache: Path, images: int):
-        self.cache, self.images = cache, images
+        self.cache = cache
+        self.images = images
 
         def stems(*splits: str) -> list[str]:
             return [
@@ -86,7 +88,8 @@ class Data:
         def by_hash(names: list[str]) -> list[str]:
             return sorted(names, key=lambda stem: hashlib.sha256(stem.encode()).digest())
 
-        duts, textures = stems("DUTS-TR-val"), stems("DTD-official500-subset", "DTD-extra")
+        duts = stems("DUTS-TR-val")
+        textures = stems("DTD-official500-subset", "DTD-extra")
         ecssd = by_hash(stems("ECSSD-test"))
         self.sets = {
             "DUTS-validation": ("DUTS-TR", by_hash(duts[:500])),
@@ -110,7 +113,8 @@ class Data:
     def pairs(self, network: str, name: str) -> list[Pair]:
         """Return the maps of a network on a set, with their masks."""
         archive, stems = self.sets[name]
-        maps, masks = self.cache / "maps" / network, self.cache / "sets" / archive / "GT"
+        maps = self.cache / "maps" / network
+        masks = self.cache / "sets" / archive / "GT"
         if network == "u2net":
             return [
                 Pair(stem, maps / archive / f"{stem}.png", masks / f"{stem}.png") for stem in stems

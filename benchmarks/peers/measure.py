@@ -22,7 +22,10 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[1]))
 from ece_edges.check import CASES, wrong
 
-BINS, IMAGES, FITTED, REPETITIONS = 10, 20, 50_000, 3
+BINS = 10
+IMAGES = 20
+FITTED = 50_000
+REPETITIONS = 3
 LARGEST = 16.0  # logits of probabilities 0 and 1
 
 
@@ -265,7 +268,8 @@ def measured(name: str, folders: list[str]) -> dict[str, float | str | None]:
     maps, masks = read_maps(folders)
     pixels = sum(f.size for f in maps)
     package.ece(maps[:1], masks[:1])  # imports, and compiles
-    peak, seconds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = []
     for _ in range(REPETITIONS):
         start = time.process_time()
         ece = package.ece(maps, masks)

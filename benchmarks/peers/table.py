@@ -47,7 +47,8 @@ def cell(row: str, numbers: dict | str, ours: dict) -> str:
     if isinstance(numbers, str):
         return "not measured"
     if row in SAME:
-        value, expected = numbers[row], ours[row]
+        value = numbers[row]
+        expected = ours[row]
         if value is None:
             return "-"
         text = f"{value:.7f}" if row != "temperature" else f"{value:.4f}"
