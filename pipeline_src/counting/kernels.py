@@ -88,11 +88,12 @@ def record_digests(folder: Path, kernel: str) -> None:
 
 
 def digests(folder: Path, kernel: str) -> str:
-    """Return a line "SHA-256  name" for each file of a kernel in numba's cache.
+    """Return a line "SHA-256  name" for this file and each file of a kernel in numba's cache.
 
-    `remove_damaged` recognizes a damaged file by these.
+    `remove_damaged` recognizes a damaged file by these, and files compiled from an earlier text:
+    numba before 0.68 compares only size and time.
     """
-    files = sorted(folder.glob(f"kernels.{kernel}-*.nb?"))
+    files = [Path(__file__), *sorted(folder.glob(f"kernels.{kernel}-*.nb?"))]
     return "".join(f"{sha256(file)}  {file.name}\n" for file in files)
 
 

@@ -17,11 +17,6 @@ from pipeline_src.prediction.predict import Predictor
 
 # A run's folder in results/ or its name. Groups: the experiment (in either form), method and seed.
 NAME = re.compile(r"(?:results/([^/]+)/runs/|([^/]+)/)?([^/]+)/seed(\d+)")
-# The form of such a name, as messages show it.
-FORM = (
-    "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
-    "or METHOD/seedN of the experiment that params.yaml picks"
-)
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,8 @@ def find(run: str) -> FinishedRun:
     if match is None:
         raise UserError(
             f"--run {run} is not the name of a run",
-            found=run,
-            expected=FORM,
+            expected="EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
+            "or METHOD/seedN of the experiment that params.yaml picks",
             fix="dense-calibration plan",
         )
     method = match[3]

@@ -226,23 +226,19 @@ class ExperimentGraph(Graph):
                         f"and {needed!r} is post-hoc itself",
                         fix="set its `of` to a method that trains, such as baseline",
                     )
-            if (
-                self.facts.classes > 2
-                and isinstance(chosen.method, Calibrated)
-                and chosen.method.calibrator().two_classes
-            ):
-                raise UserError(
-                    f"methods.{name} is a calibrator of two classes",
-                    found=f"{self.facts.classes} classes",
-                    fix="take the method out of the experiment's `methods:`",
-                )
-            # A method with `validates_null` validates on crops that show no object.
-            if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
-                raise UserError(
-                    f"methods.{name} needs object-free crops, and no crop is free of all classes",
-                    found=f"{self.facts.classes} classes",
-                    fix="take the method out of the experiment's `methods:`",
-                )
+            if self.facts.classes > 2:
+                fault = ""
+                if isinstance(chosen.method, Calibrated) and chosen.method.calibrator().two_classes:
+                    fault = "is a calibrator of two classes"
+                # A method with `validates_null` validates on crops that show no object.
+                if getattr(chosen.method, "validates_null", False):
+                    fault = "needs object-free crops, and no crop is free of all classes"
+                if fault:
+                    raise UserError(
+                        f"methods.{name} {fault}",
+                        found=f"{self.facts.classes} classes",
+                        fix="take the method out of the experiment's `methods:`",
+                    )
             if self.facts.methods[name].of_all_seeds and len(self.settings.seeds) < 2:
                 raise UserError(
                     f"methods.{name} combines the networks of several seeds",

@@ -173,12 +173,21 @@ def _is_neutral(place: str) -> bool:
 @cache
 def _places(name: str) -> list[str]:
     """Return the places of a dotted name: the files that its import runs, relative to the package,
-    or file:definition in `STEPS`. The result is empty for names of other packages.
+    or file:definition in `STEPS`. The result is empty for names of installed packages.
 
     If the name is a package, all files in it count, because they are its attributes.
+
+    Raises:
+        UserError: the name is of a module beside the package, whose code would not count.
     """
     top, *parts = name.split(".")
     if top != PACKAGE:
+        for file in (f"{top}.py", f"{top}/__init__.py"):
+            if (ROOT.parent / file).exists():
+                raise UserError(
+                    f"{file} is imported, and its code is in no fingerprint",
+                    fix=f"move it into {ROOT}",
+                )
         return []
     if parts[:-2] == STEPS:  # what is left is a module of `STEPS` and a definition in it
         return [f"{'/'.join(parts[:-1])}.py:{parts[-1]}"]

@@ -204,6 +204,16 @@ def test_damaged_and_unknown_files_of_the_cache_are_removed(tmp_path):
     assert {path.name for path in tmp_path.glob("*.nb?")} == {"kernels.move_more-7.py311.nbi"}
 
 
+def test_files_of_the_cache_that_an_earlier_text_was_compiled_to_are_removed(tmp_path, monkeypatch):
+    compiled = tmp_path / "kernels.move-7.py311.nbi"
+    compiled.touch()
+    kernels.record_digests(tmp_path, "move")
+    (tmp_path / "kernels.py").touch()
+    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernels.py"))
+    kernels.remove_damaged(tmp_path, "move")
+    assert not compiled.exists()
+
+
 COUNT = """
 import numpy as np
 from made_statistics import one

@@ -120,6 +120,17 @@ def test_an_import_by_a_function_is_refused_with_its_place(package, text, line):
     assert "pipeline_src/data/sources.py" in code("loop")
 
 
+@pytest.mark.parametrize("file", ["mine.py", "mine/__init__.py"])
+def test_an_import_of_a_module_beside_the_package_is_refused(package, file):
+    (package / "training/slp.py").write_text("import mine\n")
+    assert code("loop")  # as an optional package that is not installed
+    path = package.parent / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    with pytest.raises(UserError, match=file):
+        code("loop")
+
+
 def text_of(source: str) -> str:
     return syntax.text(syntax.Remover(["pipeline_src", "training"]).visit(ast.parse(HEAD + source)))
 

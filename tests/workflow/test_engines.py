@@ -127,6 +127,14 @@ def test_a_damaged_result_is_named_and_the_command_of_the_error_makes_it_again(c
 
 
 @pytest.mark.slow
+def test_a_damaged_table_is_named_though_all_results_exist(clone):
+    planned(clone)  # which shows the results
+    table = clone / job(clone, "tables").folder / "T1.csv"
+    table.write_bytes(table.read_bytes()[:-1] + b" ")
+    assert "T1.csv is damaged" in snakemake(clone, check=False)
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_in_one_line(clone):
     """A terminal sends the signal to Snakemake and all its jobs."""
     shutil.rmtree(clone / job(clone, "train/baseline/seed0").folder)

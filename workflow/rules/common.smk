@@ -10,9 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+from compileall import compile_dir
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from filelock import FileLock, Timeout
 from snakemake.logging import logger
@@ -24,7 +26,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
 from pipeline_src.pipeline.plan import unchecked_datasets
-from pipeline_src.pipeline.runner import RUN_LOCK, reset_future_times, show
+from pipeline_src.pipeline.runner import RUN_LOCK, check_inputs, check_results, reset_future_times, show
 from pipeline_src.pipeline.steps.overview import overview_job
 from pipeline_src.processes import OWNER
 
@@ -66,6 +68,7 @@ TRAINING = GRAPH.settings.training
 SPLITS = list(GRAPH.facts.splits)  # that are evaluated
 RESULTS = GRAPH.of_kinds("tables", "figures", "gallery", "claims", "report")  # what people open
 LOGS = f"results/{EXPERIMENT}/logs"
+PACKAGE = Path(workflow.basedir).parent / "pipeline_src"
 
 # The Python that runs Snakemake also runs the commands.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
@@ -161,10 +164,20 @@ def show_results():
     show(GRAPH.jobs.values())
 
 
+def check_results_made():
+    """Raise a UserError if results that people open are damaged, or any were computed from inputs that were replaced since.
+
+    Snakemake looks only at whether files exist. Jobs check the files that they read, but nothing reads these.
+    """
+    check_results([job for job in RESULTS if job.is_made], f"results/{EXPERIMENT}", GRAPH.command)
+    check_inputs(GRAPH.jobs.values(), GRAPH.command)
+
+
 ALL = []  # the manifests that `rule all` needs
 MADE = set()  # the keys of jobs that have a result
 if PLANS:
     result_or_stop(show_results)
+    result_or_stop(check_results_made)
     MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
     # The results that people open, and all that are missing: also removed ones that others were computed from.
     ALL = asked([*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)])
@@ -223,6 +236,9 @@ def started():
     if any(job.is_made and job.key not in MADE for job in GRAPH.jobs.values()):
         stop("results were made after this run was planned: start the command again")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # end at once; Snakemake would first wait for its jobs
+    # Python takes a compiled module for current by its file's time in seconds and size, fingerprints by the file's content.
+    # Compiled like this, its content counts for both: jobs never run an earlier text.
+    compile_dir(PACKAGE, quiet=2, force=True, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/."]
     print(*lines, *unchecked_datasets(GRAPH), sep="\n", file=sys.stderr, flush=True)
 

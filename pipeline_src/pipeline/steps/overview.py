@@ -19,7 +19,7 @@ from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Job, linked
-from pipeline_src.pipeline.manifest import NAME, Manifest
+from pipeline_src.pipeline.manifest import Manifest
 from pipeline_src.tables.several_experiments import (
     OVERVIEW_TABLES,
     READ,
@@ -117,6 +117,5 @@ def _check_intact(experiment: ExperimentSummary) -> None:
         if manifest is None or manifest.faults(result):
             raise UserError(
                 f"{file} is damaged",
-                found=f"other content than in {result}/{NAME}",
                 fix=f"rm -r {result} && {run_command(experiment.name)}",
             )
