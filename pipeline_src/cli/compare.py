@@ -127,8 +127,10 @@ def summary_text(comparison: Comparison) -> str:
     for side, runs in comparison.lacking.items():
         if runs:
             lines.append(f"{side} lacks{listed(runs, MOST_EXAMPLES)}")
-    lines.append("B - A with 95 % intervals:  = same  ≠ different  ? inconclusive")
-    lines.append("ECE and OE of fewer than three seeds have none; their squared error decides.")
+    lines += [
+        "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive",
+        "ECE and OE of fewer than three seeds have none; their squared error decides.",
+    ]
     for split, protocol in dict.fromkeys((cell.split, cell.protocol) for cell in cells):
         note = FITTED if comparison.a.facts.splits.get(split) == "val" else ""
         lines += ["", f"{split}, {PROTOCOL_NAMES[protocol]}{note}"]

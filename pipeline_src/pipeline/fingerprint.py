@@ -86,7 +86,7 @@ def as_json(value: Any) -> Any:
     """
     if isinstance(value, BaseModel):
         value = {"class": type(value).__name__} | dict(sorted(dict(value).items()))
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+    elif dataclasses.is_dataclass(type(value)):
         names = sorted(field.name for field in dataclasses.fields(value))
         value = {name: getattr(value, name) for name in names}
     if isinstance(value, Mapping):
@@ -147,9 +147,7 @@ def _classes(value: Any) -> Iterator[type]:
     """Yield the classes of all models and dataclasses in a value, and their base classes: a job may
     call their methods, so their code counts.
     """
-    if isinstance(value, BaseModel) or (
-        dataclasses.is_dataclass(value) and not isinstance(value, type)
-    ):
+    if isinstance(value, BaseModel) or dataclasses.is_dataclass(type(value)):
         yield from type(value).__mro__
         value = vars(value)
     if isinstance(value, Mapping):

@@ -255,6 +255,7 @@ class Graph:
         raise UserError(
             f"experiment {self.name} has no job {key}: parameters, data or code changed since this "
             "run was planned",
+            found=few([job.key for job in self.jobs.values()], most=50),
             fix="start the command again",
         )
 
